@@ -1,0 +1,96 @@
+/** What a fleet has once per cloud: the operators' keys and a firewall that admits SSH from their networks alone. */
+import digitalocean from "@pulumi/digitalocean";
+import hcloud from "@pulumi/hcloud";
+import type * as pulumi from "@pulumi/pulumi";
+import type { Fleet, Provider } from "../fleet/model.ts";
+import { hashOf } from "../fleet/revision.ts";
+
+export interface HetznerParts {
+  readonly sshKeyNames: readonly pulumi.Output<string>[];
+  readonly firewallId: pulumi.Output<string>;
+}
+
+export interface DigitalOceanParts {
+  readonly sshKeyFingerprints: readonly pulumi.Output<string>[];
+  readonly fleetTag: pulumi.Output<string>;
+}
+
+export interface Clouds {
+  readonly hetzner: HetznerParts;
+  readonly digitalocean: DigitalOceanParts;
+}
+
+/** WireGuard, the fleet's private network, answers nobody whose key it does not know. */
+const wireguardPort = 51820;
+const anywhere = ["0.0.0.0/0", "::/0"];
+
+/** Creates the parts of a cloud when its first host asks for them. */
+export function cloudsOf(fleet: Fleet, opts: pulumi.CustomResourceOptions): Clouds {
+  const uses = (provider: Provider) => fleet.hosts.some((host) => host.provider === provider);
+  const hetzner = uses("hetzner") ? createHetzner(fleet, opts) : undefined;
+  const droplets = uses("digitalocean") ? createDigitalOcean(fleet, opts) : undefined;
+  return {
+    get hetzner() {
+      if (hetzner === undefined) throw new Error("no host of this fleet is on Hetzner Cloud");
+      return hetzner;
+    },
+    get digitalocean() {
+      if (droplets === undefined) throw new Error("no host of this fleet is on DigitalOcean");
+      return droplets;
+    },
+  };
+}
+
+function createHetzner(fleet: Fleet, opts: pulumi.CustomResourceOptions): HetznerParts {
+  const sshKeys = fleet.operators.map((publicKey) => {
+    const name = keyName(fleet, publicKey);
+    return new hcloud.SshKey(`hetzner-${name}`, { name, publicKey, labels: { fleet: fleet.name } }, opts);
+  });
+  const firewall = new hcloud.Firewall(
+    "hetzner-firewall",
+    {
+      name: fleet.name,
+      labels: { fleet: fleet.name },
+      rules: [
+        { direction: "in", protocol: "tcp", port: "22", sourceIps: [...fleet.sshFrom] },
+        { direction: "in", protocol: "udp", port: String(wireguardPort), sourceIps: anywhere },
+        { direction: "in", protocol: "icmp", sourceIps: anywhere },
+      ],
+    },
+    opts,
+  );
+  return { sshKeyNames: sshKeys.map(({ name }) => name), firewallId: firewall.id };
+}
+
+function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): DigitalOceanParts {
+  const sshKeys = fleet.operators.map((publicKey) => {
+    const name = keyName(fleet, publicKey);
+    return new digitalocean.SshKey(`digitalocean-${name}`, { name, publicKey }, opts);
+  });
+  const tag = new digitalocean.Tag("digitalocean-tag", { name: fleet.name }, opts);
+  const outbound = (protocol: string, portRange?: string) => ({
+    protocol,
+    destinationAddresses: anywhere,
+    ...(portRange === undefined ? {} : { portRange }),
+  });
+  new digitalocean.Firewall(
+    "digitalocean-firewall",
+    {
+      name: fleet.name,
+      tags: [tag.id],
+      inboundRules: [
+        { protocol: "tcp", portRange: "22", sourceAddresses: [...fleet.sshFrom] },
+        { protocol: "udp", portRange: String(wireguardPort), sourceAddresses: anywhere },
+        { protocol: "icmp", sourceAddresses: anywhere },
+      ],
+      outboundRules: [outbound("tcp", "1-65535"), outbound("udp", "1-65535"), outbound("icmp")],
+    },
+    opts,
+  );
+  return { sshKeyFingerprints: sshKeys.map(({ fingerprint }) => fingerprint), fleetTag: tag.id };
+}
+
+/** From the key alone, so that renaming an operator makes nothing anew. */
+function keyName(fleet: Fleet, publicKey: string): string {
+  return `${fleet.name}-${hashOf(publicKey.split(" ")[1], 8)}`;
+}

@@ -1,0 +1,121 @@
+/** One host from nothing to converged: machine → install → Vault identity → registrations → converge. */
+import * as pulumi from "@pulumi/pulumi";
+import { deriveHostKey, type HostKeyPurpose } from "../fleet/host-keys.ts";
+import type { Fleet, Host } from "../fleet/model.ts";
+import { Converge, type FlotillaProvider, Install, Registration } from "../provider/sdk.ts";
+import type { Clouds } from "./clouds.ts";
+import { DigitalOceanHost } from "./hosts/digitalocean-host.ts";
+import { ExistingHost } from "./hosts/existing-host.ts";
+import { HetznerHost } from "./hosts/hetzner-host.ts";
+import type { Machine } from "./machine.ts";
+import { renderUserData } from "./user-data.ts";
+import type { FleetVault } from "./vault.ts";
+
+export interface FleetParts {
+  readonly fleet: Fleet;
+  readonly seed: pulumi.Output<string>;
+  readonly clouds: Clouds;
+  readonly vault: FleetVault;
+  readonly flotilla: FlotillaProvider;
+}
+
+export interface CreatedHost {
+  readonly spec: Host;
+  readonly machine: Machine;
+  readonly converge: Converge;
+}
+
+/** @param gates what must pass before this host converges. */
+export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi.Resource[]): CreatedHost {
+  const { vault, flotilla } = parts;
+  const keys = hostKeysOf(spec, parts.seed);
+  const machine = createMachine(spec, parts, keys.boot);
+  const opts = { parent: machine, provider: flotilla };
+  const connection = {
+    host: spec.name,
+    address: machine.address,
+    instanceId: machine.instanceId,
+    sshPort: spec.sshPort,
+    hostKey: keys.host.publicKey,
+  };
+  const adopt = spec.provider === "existing" && spec.adopt;
+  const install = new Install(
+    `${spec.name}-install`,
+    {
+      ...connection,
+      adopt,
+      kind: spec.kind,
+      bootHostKey: spec.provider === "existing" ? spec.hostKey : keys.boot.publicKey,
+      ...(adopt ? {} : { hostPrivateKey: keys.host.privateKey }),
+    },
+    opts,
+  );
+  const identity = vault.createIdentity(spec, { parent: machine, dependsOn: [install] });
+  const registrations = spec.placements.map(
+    ({ name, runner }) =>
+      new Registration(
+        name,
+        {
+          host: spec.name,
+          instanceId: machine.instanceId,
+          runner: name,
+          forge: runner.forge,
+          scope: runner.scope,
+          labels: runner.labels,
+          ephemeral: runner.ephemeral,
+        },
+        { ...opts, dependsOn: [identity, ...vault.ready] },
+      ),
+  );
+  const converge = new Converge(
+    `${spec.name}-converge`,
+    {
+      ...connection,
+      revision: spec.revision,
+      kind: spec.kind,
+      identity: spec.identity,
+      registrations: Object.fromEntries(
+        spec.placements.map(({ name }, index) => [name, registrations[index]?.mark ?? ""]),
+      ),
+    },
+    { ...opts, dependsOn: [install, identity, ...registrations, ...gates] },
+  );
+  return { spec, machine, converge };
+}
+
+interface OutputKey {
+  readonly publicKey: pulumi.Output<string>;
+  readonly privateKey: pulumi.Output<string>;
+}
+
+/** Public halves are no secret, so previews show them. An adopted machine keeps the key it has. */
+function hostKeysOf(spec: Host, seed: pulumi.Output<string>): Record<HostKeyPurpose, OutputKey> {
+  const existing = spec.provider === "existing" ? spec : undefined;
+  const life = existing?.installId ?? String(spec.generation);
+  const derive = (purpose: HostKeyPurpose): OutputKey => {
+    const key = seed.apply((each) => deriveHostKey(each, spec.name, life, purpose));
+    return { privateKey: key.privateKey, publicKey: pulumi.unsecret(key.publicKey) };
+  };
+  const host = derive("host");
+  return {
+    boot: derive("boot"),
+    host: existing?.adopt ? { ...host, publicKey: pulumi.output(existing.hostKey) } : host,
+  };
+}
+
+function createMachine(spec: Host, parts: FleetParts, bootKey: OutputKey): Machine {
+  const { fleet, clouds, vault } = parts;
+  const opts = { protect: spec.protect };
+  const userData = pulumi
+    .all([bootKey.publicKey, bootKey.privateKey])
+    .apply(([publicKey, privateKey]) => renderUserData({ publicKey, privateKey }, fleet.operators));
+  const boot = { userData, after: vault.ready };
+  switch (spec.provider) {
+    case "hetzner":
+      return new HetznerHost(spec.name, { spec, fleet: fleet.name, ...boot, ...clouds.hetzner }, opts);
+    case "digitalocean":
+      return new DigitalOceanHost(spec.name, { spec, ...boot, ...clouds.digitalocean }, opts);
+    case "existing":
+      return new ExistingHost(spec.name, spec, opts);
+  }
+}

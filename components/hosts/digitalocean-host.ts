@@ -1,0 +1,47 @@
+import digitalocean from "@pulumi/digitalocean";
+import * as pulumi from "@pulumi/pulumi";
+import type { DigitalOceanHostSpec } from "../../fleet/model.ts";
+import { type BootArgs, bootImage, creationInputs, type Machine } from "../machine.ts";
+
+export interface DigitalOceanHostArgs extends BootArgs {
+  readonly spec: DigitalOceanHostSpec;
+  /** Tag that the fleet's firewall selects by. */
+  readonly fleetTag: pulumi.Output<string>;
+  readonly sshKeyFingerprints: readonly pulumi.Input<string>[];
+}
+
+/**
+ * A DigitalOcean droplet. A new `generation` replaces it, deleting the old one first; image, keys, user data and region
+ * are settled at its creation. A change of `size` powers it off and on again.
+ */
+export class DigitalOceanHost extends pulumi.ComponentResource implements Machine {
+  readonly address: pulumi.Output<string>;
+  readonly instanceId: pulumi.Output<string>;
+
+  constructor(name: string, args: DigitalOceanHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("flotilla:hosts:DigitalOceanHost", name, {}, opts);
+    const { spec } = args;
+    const droplet = new digitalocean.Droplet(
+      `${name}-server`,
+      {
+        name,
+        size: spec.size,
+        region: spec.region,
+        image: bootImage.digitalocean,
+        sshKeys: [...args.sshKeyFingerprints],
+        userData: args.userData,
+        tags: [args.fleetTag, `group:${spec.group}`, ...spec.tags.map((tag) => `tag:${tag}`)],
+      },
+      {
+        parent: this,
+        dependsOn: [...args.after],
+        deleteBeforeReplace: true,
+        replacementTrigger: spec.generation,
+        ignoreChanges: [...creationInputs, "region"],
+      },
+    );
+    this.address = droplet.ipv4Address;
+    this.instanceId = droplet.id;
+    this.registerOutputs({});
+  }
+}

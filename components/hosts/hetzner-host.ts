@@ -1,0 +1,52 @@
+import hcloud from "@pulumi/hcloud";
+import * as pulumi from "@pulumi/pulumi";
+import type { HetznerHostSpec } from "../../fleet/model.ts";
+import { type BootArgs, bootImage, creationInputs, type Machine } from "../machine.ts";
+
+export interface HetznerHostArgs extends BootArgs {
+  readonly spec: HetznerHostSpec;
+  readonly fleet: string;
+  readonly sshKeyNames: readonly pulumi.Input<string>[];
+  readonly firewallId: pulumi.Output<string>;
+}
+
+/**
+ * A Hetzner Cloud server. A new `generation` replaces it, deleting the old one first; image, keys, user data and
+ * location are settled at its creation. A change of `type` powers it off and on again.
+ */
+export class HetznerHost extends pulumi.ComponentResource implements Machine {
+  readonly address: pulumi.Output<string>;
+  readonly instanceId: pulumi.Output<string>;
+
+  constructor(name: string, args: HetznerHostArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("flotilla:hosts:HetznerHost", name, {}, opts);
+    const { spec, fleet } = args;
+    const server = new hcloud.Server(
+      `${name}-server`,
+      {
+        name,
+        serverType: spec.type,
+        location: spec.location,
+        image: bootImage.hetzner,
+        sshKeys: [...args.sshKeyNames],
+        userData: args.userData,
+        firewallIds: [args.firewallId.apply(Number)],
+        labels: {
+          fleet,
+          group: spec.group,
+          ...Object.fromEntries(spec.tags.map((tag) => [`tag.${tag}`, "true"])),
+        },
+      },
+      {
+        parent: this,
+        dependsOn: [...args.after],
+        deleteBeforeReplace: true,
+        replacementTrigger: spec.generation,
+        ignoreChanges: [...creationInputs, "location"],
+      },
+    );
+    this.address = server.ipv4Address;
+    this.instanceId = server.id;
+    this.registerOutputs({});
+  }
+}

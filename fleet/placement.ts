@@ -1,0 +1,34 @@
+/** Which host carries which runner, and under which name. */
+import { type Fault, show } from "./faults.ts";
+import type { ExpandedHost } from "./hosts.ts";
+import type { Placement, Runner } from "./model.ts";
+
+/** A runner's name in the forge and in Vault comes from the host's and the runner's alone, so neighbours never move it. */
+export function placeRunners<H extends ExpandedHost>(
+  hosts: readonly H[],
+  runners: readonly Runner[],
+  faults: Fault[],
+): (H & { readonly placements: readonly Placement[] })[] {
+  return hosts.map((host) => {
+    const placements = runners
+      .filter((runner) => runner.on.some((tag) => host.tags.includes(tag)))
+      .flatMap((runner) =>
+        Array.from({ length: runner.perHost }, (_, index) => ({
+          name: `${host.name}-${runner.name}${runner.perHost > 1 ? `-${index + 1}` : ""}`,
+          runner,
+          instance: index + 1,
+        })),
+      );
+    const owner = new Map<string, string>();
+    for (const { name, runner } of placements) {
+      const other = owner.get(name);
+      if (other !== undefined)
+        faults.push({
+          path: `runners.${runner.name}`,
+          message: `its runner ${show(name)} on host ${host.name} is also made by runners.${other}; rename one of them`,
+        });
+      owner.set(name, runner.name);
+    }
+    return { ...host, placements };
+  });
+}

@@ -1,0 +1,13 @@
+{
+  imports = [
+    ./approle.nix
+    ./drain.nix
+    ./identity.nix
+    ./isolation
+    ./kind
+    ./revision.nix
+    ./runners
+    ./ssh.nix
+    ./vault.nix
+  ];
+}

@@ -1,0 +1,7 @@
+# About 4 to 8 cores and 16 GiB.
+{
+  nix.settings = {
+    max-jobs = 2;
+    cores = 4;
+  };
+}

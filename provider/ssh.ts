@@ -1,0 +1,134 @@
+/**
+ * The one way to a host: by its name, through a generated ssh_config that knows address, port and host key. An `ssh`
+ * first on PATH holds every tool that we start to it, also those that would switch host key checks off.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { lastWords, type RunResult, run } from "./process.ts";
+
+export interface Connection {
+  readonly host: string;
+  readonly address: string;
+  readonly sshPort: number;
+  /** Public keys that the host may show. */
+  readonly hostKeys: readonly string[];
+}
+
+export interface RemoteOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutSeconds: number;
+  readonly input?: string;
+  readonly onLine?: (line: string) => void;
+}
+
+/** ssh's own exit code when the connection failed. */
+const connectionFailed = 255;
+
+export class Ssh {
+  /** For every program that reaches hosts. */
+  readonly env: NodeJS.ProcessEnv;
+  readonly #dir = mkdtempSync(join(tmpdir(), "flotilla-"));
+  readonly #connections = new Map<string, Connection>();
+  #agentPid: number | undefined;
+
+  constructor(privateKey: string | undefined) {
+    const bin = join(this.#dir, "bin");
+    mkdirSync(bin);
+    const config = join(this.#dir, "ssh_config");
+    const path = process.env.PATH ?? "";
+    writeFileSync(
+      join(bin, "ssh"),
+      `#!/bin/sh\nPATH=\${PATH#${bin}${delimiter}} exec ssh -F ${config} -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${this.#dir}/known_hosts "$@"\n`,
+    );
+    chmodSync(join(bin, "ssh"), 0o755);
+    this.env = { ...process.env, PATH: `${bin}${delimiter}${path}`, SSH_CONFIG_FILE: config };
+    if (privateKey !== undefined) this.env.SSH_AUTH_SOCK = this.#startAgent(privateKey);
+    this.#write();
+  }
+
+  /** Makes a host reachable by its name; a second call replaces what was known of it. */
+  connect(connection: Connection): void {
+    this.#connections.set(connection.host, connection);
+    this.#write();
+  }
+
+  /** Runs a command on a host. A connection that fails is tried again for `retrySeconds`. */
+  async remote(
+    host: string,
+    command: string,
+    options: RemoteOptions & { readonly retrySeconds?: number },
+  ): Promise<RunResult> {
+    const { retrySeconds = 0, ...rest } = options;
+    const end = Date.now() + retrySeconds * 1000;
+    for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
+      const result = await run("ssh", [host, command], { ...rest, env: this.env });
+      if (result.code !== connectionFailed) return result;
+      if (Date.now() + delay > end)
+        throw new Unreachable(`${host} does not answer over SSH${lastWords(result.tail)}`);
+      await sleep(delay * (0.5 + Math.random()), undefined, { signal: options.signal });
+    }
+  }
+
+  close(): void {
+    if (this.#agentPid !== undefined) {
+      try {
+        process.kill(this.#agentPid);
+      } catch {
+        // It ended by itself.
+      }
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  /** The key goes to an agent of our own by its standard input, never to a file. */
+  #startAgent(privateKey: string): string {
+    const socket = join(this.#dir, "agent");
+    const output = execFileSync("ssh-agent", ["-s", "-a", socket], { encoding: "utf8", timeout: 10_000 });
+    this.#agentPid = Number(/SSH_AGENT_PID=(\d+)/.exec(output)?.[1]);
+    execFileSync("ssh-add", ["-q", "-"], {
+      input: privateKey.endsWith("\n") ? privateKey : `${privateKey}\n`,
+      env: { ...process.env, SSH_AUTH_SOCK: socket },
+      stdio: ["pipe", "ignore", "ignore"],
+      timeout: 10_000,
+    });
+    return socket;
+  }
+
+  #write(): void {
+    const all = [...this.#connections.values()];
+    const hosts = all.map(({ host, address, sshPort }) =>
+      [
+        `Host ${host}`,
+        `  HostName ${address}`,
+        `  Port ${sshPort}`,
+        "  User root",
+        `  HostKeyAlias ${host}`,
+      ].join("\n"),
+    );
+    const common = [
+      "Host *",
+      "  BatchMode yes",
+      "  StrictHostKeyChecking yes",
+      `  UserKnownHostsFile ${this.#dir}/known_hosts`,
+      "  GlobalKnownHostsFile /dev/null",
+      "  UpdateHostKeys no",
+      "  ConnectTimeout 15",
+      "  ServerAliveInterval 15",
+      "  ServerAliveCountMax 4",
+    ].join("\n");
+    const known = all.flatMap(({ host, hostKeys }) => hostKeys.map((key) => `${host} ${key}`));
+    replaceFile(join(this.#dir, "known_hosts"), `${known.join("\n")}\n`);
+    replaceFile(join(this.#dir, "ssh_config"), `${[...hosts, common].join("\n\n")}\n`);
+  }
+}
+
+/** The host did not answer in the time given. */
+export class Unreachable extends Error {}
+
+function replaceFile(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}

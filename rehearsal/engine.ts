@@ -1,0 +1,210 @@
+/** The real Pulumi engine on a world: preview, up, refresh, destroy, with the repository's own program. */
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import {
+  type EngineEvent,
+  LocalWorkspace,
+  type OpType,
+  PulumiCommand,
+  type PulumiFn,
+  type Stack,
+} from "@pulumi/pulumi/automation/index.js";
+import type { Parts } from "./parts.ts";
+import { type RehearsedConfig, renderProject } from "./stack-config.ts";
+import { StackFile } from "./stack-file.ts";
+import type { World } from "./world.ts";
+
+export type Operation = "preview" | "up" | "refresh" | "destroy";
+
+/** One resource that the engine planned to change, or did. */
+export interface Step {
+  readonly op: OpType;
+  readonly urn: string;
+  readonly type: string;
+  /** Logical name. */
+  readonly name: string;
+  readonly failed: boolean;
+  /** Properties that differ, where the engine says. */
+  readonly diffs: readonly string[];
+}
+
+export interface OperationResult {
+  readonly ok: boolean;
+  /** Changes alone; what stays the same is left out. */
+  readonly steps: readonly Step[];
+  /** Errors, without markup. */
+  readonly errors: readonly string[];
+  /** Errors and warnings, with the resource that they are about. */
+  readonly diagnostics: readonly {
+    readonly severity: string;
+    readonly urn: string;
+    readonly message: string;
+  }[];
+  readonly output: string;
+}
+
+export interface EngineOptions {
+  readonly world: World;
+  readonly parts: Parts;
+  readonly repo: string;
+  readonly stack: string;
+  readonly pulumi: string;
+  readonly parallel: number;
+}
+
+export interface RunOptions {
+  readonly config: RehearsedConfig;
+  readonly onOutput?: (text: string) => void;
+  readonly signal?: AbortSignal;
+  readonly targets?: readonly string[];
+  readonly continueOnError?: boolean;
+}
+
+export class Engine {
+  readonly #options: EngineOptions;
+  #stack: Promise<Stack> | undefined;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+  }
+
+  async run(operation: Operation, options: RunOptions): Promise<OperationResult> {
+    const stack = await this.#open(options.config);
+    const steps = new Map<string, Step>();
+    const diagnostics: { severity: string; urn: string; message: string }[] = [];
+    let output = "";
+    const onEvent = (event: EngineEvent) => {
+      const planned = event.resourcePreEvent?.metadata;
+      if (planned !== undefined && planned.op !== "same" && planned.op !== "read")
+        steps.set(
+          `${planned.op} ${planned.urn}`,
+          stepOf(planned.op, planned.urn, planned.type, planned.diffs ?? []),
+        );
+      const done = event.resOutputsEvent?.metadata;
+      if (
+        operation === "refresh" &&
+        done !== undefined &&
+        done.op !== "same" &&
+        done.op !== "refresh" &&
+        done.op !== "read"
+      )
+        steps.set(`${done.op} ${done.urn}`, stepOf(done.op, done.urn, done.type, done.diffs ?? []));
+      const failed = event.resOpFailedEvent?.metadata;
+      if (failed !== undefined)
+        steps.set(`${failed.op} ${failed.urn}`, {
+          ...stepOf(failed.op, failed.urn, failed.type, []),
+          failed: true,
+        });
+      const diagnostic = event.diagnosticEvent;
+      if (diagnostic !== undefined && (diagnostic.severity === "error" || diagnostic.severity === "warning"))
+        diagnostics.push({
+          severity: diagnostic.severity,
+          urn: diagnostic.urn ?? "",
+          message: diagnostic.message.replaceAll(/<\{%.*?%\}>/g, "").trim(),
+        });
+    };
+    const onOutput = (text: string) => {
+      output += text;
+      options.onOutput?.(text);
+    };
+    const common = {
+      onEvent,
+      onOutput,
+      onError: onOutput,
+      color: options.onOutput === undefined ? ("never" as const) : ("always" as const),
+      suppressOutputs: true,
+      parallel: this.#options.parallel,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.targets === undefined ? {} : { target: [...options.targets] }),
+    };
+    const continueOnError = options.continueOnError ?? true;
+    let failure: string | undefined;
+    try {
+      if (operation === "preview") await stack.preview({ ...common, diff: false });
+      else if (operation === "up") await stack.up({ ...common, continueOnError });
+      else if (operation === "refresh") await stack.refresh(common);
+      else await stack.destroy({ ...common, continueOnError });
+    } catch (error) {
+      failure = error instanceof Error ? error.message : String(error);
+    }
+    const changes = [...steps.values()].filter(({ op }) => operation !== "refresh" || op !== "refresh");
+    return {
+      ok: failure === undefined,
+      steps: changes,
+      errors: [
+        ...diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message),
+        ...(failure === undefined || diagnostics.some(({ severity }) => severity === "error")
+          ? []
+          : [failure]),
+      ],
+      diagnostics,
+      output,
+    };
+  }
+
+  /** The state as Pulumi keeps it: secrets are ciphertext. */
+  async exportState(): Promise<unknown> {
+    return (await (await this.#stackOf()).exportStack()).deployment;
+  }
+
+  async outputs(): Promise<Readonly<Record<string, { readonly value: unknown; readonly secret: boolean }>>> {
+    return (await this.#stackOf()).outputs();
+  }
+
+  get env(): Record<string, string> {
+    const { world, parts } = this.#options;
+    return {
+      PATH: [join(world.dir, "bin"), process.env.PATH ?? ""].join(delimiter),
+      PULUMI_BACKEND_URL: `file://${join(world.dir, "state")}`,
+      PULUMI_HOME: join(world.dir, "pulumi-home"),
+      PULUMI_CONFIG_PASSPHRASE: world.secret("passphrase"),
+      PULUMI_DEBUG_PROVIDERS: parts.attached,
+      PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+      PULUMI_SKIP_UPDATE_CHECK: "true",
+      HCLOUD_ENDPOINT: parts.clouds.hetzner,
+      DIGITALOCEAN_API_URL: parts.clouds.digitalocean,
+    };
+  }
+
+  /** The stack with this configuration in its file. */
+  async #open(config: RehearsedConfig): Promise<Stack> {
+    const { world, stack: name } = this.#options;
+    const file = new StackFile(world, name);
+    if (file.write(config)) return this.#stackOf();
+    const stack = await this.#stackOf();
+    await stack.setAllConfig(config.secrets, true);
+    file.keepSealed(config);
+    return stack;
+  }
+
+  #stackOf(): Promise<Stack> {
+    this.#stack ??= this.#create();
+    return this.#stack;
+  }
+
+  async #create(): Promise<Stack> {
+    const { world, repo, stack, pulumi } = this.#options;
+    const program = (await import(join(repo, "index.ts"))) as { default: PulumiFn };
+    for (const directory of ["state", "pulumi-home"])
+      mkdirSync(join(world.dir, directory), { recursive: true });
+    const workDir = join(world.dir, "project");
+    writeFileSync(join(workDir, "Pulumi.yaml"), renderProject(repo));
+    return LocalWorkspace.createOrSelectStack(
+      { stackName: stack, projectName: "flotilla", program: program.default },
+      { workDir, envVars: this.env, pulumiCommand: await this.#command(pulumi) },
+    );
+  }
+
+  async #command(pulumi: string): Promise<PulumiCommand> {
+    const root = join(this.#options.world.dir, "pulumi");
+    mkdirSync(join(root, "bin"), { recursive: true });
+    const link = join(root, "bin", "pulumi");
+    rmSync(link, { force: true });
+    symlinkSync(pulumi, link);
+    return PulumiCommand.get({ root, skipVersionCheck: true });
+  }
+}
+
+function stepOf(op: OpType, urn: string, type: string, diffs: readonly string[]): Step {
+  return { op, urn, type, name: urn.slice(urn.lastIndexOf("::") + 2), failed: false, diffs };
+}

@@ -1,0 +1,38 @@
+/** The Pulumi engine, at the version of `@pulumi/pulumi`. */
+import { dirname, join } from "node:path";
+import { findOnPath, isExecutable } from "./path.ts";
+import { ensureTool, type Tool } from "./tool.ts";
+
+const version = "3.259.0";
+
+export const pulumi: Tool = {
+  name: "pulumi",
+  version,
+  purpose: "the rehearsal's engine",
+  onPath: [{ name: "pulumi", versionArgs: ["version"], atLeast: version }],
+  release: ({ os, arch }) => ({
+    archive: `https://get.pulumi.com/releases/sdk/pulumi-v${version}-${os}-${arch === "amd64" ? "x64" : arch}.tar.gz`,
+    checksums: `https://github.com/pulumi/pulumi/releases/download/v${version}/pulumi-${version}-checksums.txt`,
+    strip: 1,
+  }),
+  build: {
+    module: "pulumi",
+    package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+    flags: ["-ldflags", `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
+  },
+  buildMinutes: 8,
+  install: `Pulumi ${version} or newer (https://www.pulumi.com/docs/install)`,
+};
+
+export function ensurePulumi(): Promise<string> {
+  return ensureTool(pulumi);
+}
+
+/**
+ * The language host that a plain `pulumi up` starts: beside `pulumi` in the official release, or on PATH. A Pulumi that
+ * was built from Go modules comes without it, and runs programs through the Automation API only.
+ */
+export function findLanguageHost(pulumiPath: string): string | undefined {
+  const beside = join(dirname(pulumiPath), "pulumi-language-nodejs");
+  return isExecutable(beside) ? beside : findOnPath("pulumi-language-nodejs");
+}
