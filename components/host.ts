@@ -45,6 +45,7 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
       ...connection,
       adopt,
       kind: spec.kind,
+      identity: spec.identity,
       bootHostKey: spec.provider === "existing" ? spec.hostKey : keys.boot.publicKey,
       ...(adopt ? {} : { hostPrivateKey: keys.host.privateKey }),
     },

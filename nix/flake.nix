@@ -61,10 +61,16 @@
 
       lib = flotilla;
 
+      # By `self`: what is only a test is no part of any kind, and changes no revision.
       checks = forSystems linux (
         pkgs:
-        import ./checks {
-          inherit lib pkgs system kinds;
+        import "${self}/checks" {
+          inherit
+            lib
+            pkgs
+            system
+            kinds
+            ;
           inherit (self) nixosConfigurations;
         }
       );

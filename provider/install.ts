@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pLimit from "p-limit";
 import { z } from "zod";
-import type { Kind } from "../fleet/model.ts";
+import type { Identity, Kind } from "../fleet/model.ts";
 import { readProperties } from "./inputs.ts";
 import { readFacts } from "./machine-facts.ts";
 import { adoptFaults, type ConfiguredHardware, installFaults } from "./preflight.ts";
@@ -25,6 +25,7 @@ const inputsSchema = z.object({
   hostPrivateKey: z.string().optional(),
   adopt: z.boolean(),
   kind: z.custom<Kind>((value) => typeof value === "object"),
+  identity: z.custom<Identity>((value) => typeof value === "object"),
 });
 type InstallInputs = z.output<typeof inputsSchema>;
 
@@ -137,7 +138,7 @@ function refuse(host: string, what: string, faults: readonly string[]): void {
     );
 }
 
-/** The host's key and the mark of this install, where nixos-anywhere takes them from. */
+/** What the installed system needs to let us in: the host's key, its identity, and the mark of this install. */
 function writeExtraFiles(inputs: InstallInputs): string {
   const root = mkdtempSync(join(tmpdir(), "flotilla-install-"));
   const ssh = join(root, "etc", "ssh");
@@ -146,6 +147,7 @@ function writeExtraFiles(inputs: InstallInputs): string {
   writeFileSync(join(ssh, "ssh_host_ed25519_key"), inputs.hostPrivateKey ?? "", { mode: 0o600 });
   writeFileSync(join(ssh, "ssh_host_ed25519_key.pub"), `${inputs.hostKey}\n`);
   writeFileSync(join(flotilla, "install-id"), inputs.instanceId);
+  writeFileSync(join(flotilla, "identity.json"), JSON.stringify(inputs.identity), { mode: 0o444 });
   chmodSync(root, 0o755);
   return root;
 }

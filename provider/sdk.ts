@@ -34,6 +34,7 @@ export interface InstallArgs extends MachineArgs {
   readonly hostPrivateKey?: pulumi.Input<string>;
   readonly adopt: boolean;
   readonly kind: Kind;
+  readonly identity: Identity;
 }
 
 /** NixOS on a machine, once per `instanceId`. No other change of its inputs does anything. */

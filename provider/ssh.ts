@@ -26,6 +26,8 @@ export interface RemoteOptions {
 
 /** ssh's own exit code when the connection failed. */
 const connectionFailed = 255;
+/** How long a refused login is tried again. */
+const deniedSeconds = 30;
 
 export class Ssh {
   /** For every program that reaches hosts. */
@@ -62,11 +64,14 @@ export class Ssh {
     options: RemoteOptions & { readonly retrySeconds?: number },
   ): Promise<RunResult> {
     const { retrySeconds = 0, ...rest } = options;
-    const end = Date.now() + retrySeconds * 1000;
+    const start = Date.now();
     for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
       const result = await run("ssh", [host, command], { ...rest, env: this.env });
       if (result.code !== connectionFailed) return result;
-      if (Date.now() + delay > end)
+      // A machine that has just booted may know its keys a moment after it answers.
+      const denied = result.tail.some((line) => line.includes("Permission denied"));
+      const patience = denied ? Math.min(retrySeconds, deniedSeconds) : retrySeconds;
+      if (Date.now() + delay > start + patience * 1000)
         throw new Unreachable(`${host} does not answer over SSH${lastWords(result.tail)}`);
       await sleep(delay * (0.5 + Math.random()), undefined, { signal: options.signal });
     }

@@ -20,7 +20,16 @@ let
     name = "sample";
     revision = "sample";
     system = platform;
-    provider = if lib.elem layout [ "hetzner" "digitalocean" ] then layout else "existing";
+    provider =
+      if
+        lib.elem layout [
+          "hetzner"
+          "digitalocean"
+        ]
+      then
+        layout
+      else
+        "existing";
     disk = {
       inherit layout;
       device = "/dev/disk/by-id/sample";
@@ -55,4 +64,14 @@ let
     name: _: lib.nameValuePair "kind-${name}" nixosConfigurations.${name}.config.system.build.toplevel
   ) (lib.filterAttrs (_: kind: kind.system == platform) kinds);
 in
-profiles // disks // builds
+profiles
+// disks
+// builds
+// {
+  lib =
+    let
+      failures = import ./lib.nix { inherit lib; };
+    in
+    assert lib.assertMsg (failures == [ ]) (lib.generators.toPretty { } failures);
+    pkgs.writeText "lib" "";
+}

@@ -12,7 +12,8 @@
 let
   systemOf =
     name: host:
-    systems.${host.kind} or (throw "hosts.json: ${name} is of the kind '${host.kind}', which is not in kinds/");
+    systems.${host.kind}
+      or (throw "hosts.json: ${name} is of the kind '${host.kind}', which is not in kinds/");
 
   # Through colmena's own options: what it reads back has every key it expects.
   deploymentOf =

@@ -20,10 +20,12 @@ let
       name = lib.removeSuffix ".json" (baseNameOf file);
     in
     # Everything is forced here, so that a fault shows before the first system is evaluated.
-    builtins.deepSeq config (
-      lib.throwIf (
-        config.name != name
-      ) "${toString file}: holds the kind '${config.name}'; a kind lives in a file of its own name" config
+    builtins.addErrorContext "while reading ${toString file}" (
+      builtins.deepSeq config (
+        lib.throwIf (
+          config.name != name
+        ) "${toString file}: holds the kind '${config.name}'; a kind lives in a file of its own name" config
+      )
     );
 in
 {

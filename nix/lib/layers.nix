@@ -140,7 +140,7 @@ let
       file;
 in
 /**
-  The modules of a kind. `root` is the directory that holds profiles/, hosts/ and disks/.
+  The modules of a kind, to go with nixosModules.default. `root` is the directory that holds profiles/, hosts/ and disks/.
 */
 root: kind:
 let
@@ -151,7 +151,9 @@ let
   ++ lib.optional (kind.host != null) (root + "/hosts/${kind.host}.nix");
 in
 lib.throwIf (lib.length files > basePriority - forcePriority)
-  "kind '${kind.name}' has more layers than there are priorities above mkForce (${toString (basePriority - forcePriority)})"
+  "kind '${kind.name}' has more layers than there are priorities above mkForce (${
+    toString (basePriority - forcePriority)
+  })"
   (
     [
       {
@@ -159,7 +161,6 @@ lib.throwIf (lib.length files > basePriority - forcePriority)
         config.flotilla.kind = kind;
         config.nixpkgs.hostPlatform = kind.system;
       }
-      (root + "/modules/providers/${kind.provider}.nix")
     ]
     ++ lib.optionals (kind.disk != null) (
       [ (root + "/disks/${kind.disk.layout}.nix") ]

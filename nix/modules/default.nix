@@ -5,6 +5,7 @@
     ./identity.nix
     ./isolation
     ./kind
+    ./providers
     ./revision.nix
     ./runners
     ./ssh.nix

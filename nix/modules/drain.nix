@@ -1,10 +1,12 @@
 # flotilla-drain: no new jobs, and those that run may finish. A runner's unit stops gracefully by itself (see
 # runners/unit.nix), so this asks for the stop and watches the time.
 #
+# A job is ended only when there is no time for it at all (`--timeout 0`). When the time is over and jobs still run (exit 4)
+# they go on, and no new one follows.
+#
 # A drained runner stays down until the host boots or `flotilla-drain --resume`; a new credential does not wake it.
 {
   config,
-  lib,
   pkgs,
   ...
 }:
@@ -21,6 +23,7 @@ let
     text = ''
       usage() {
         echo "usage: flotilla-drain --timeout SECONDS [RUNNER…] | --resume [RUNNER…]" >&2
+        echo "With 0 seconds, running jobs are ended." >&2
         echo "RUNNER is a runner of the fleet, or one registration of it as its forge lists it; none means all." >&2
         exit 2
       }
@@ -59,7 +62,11 @@ let
       # A runner that the identity names and this system does not have yet is no fault: it does not run.
       systemctl stop --no-block "''${units[@]}" || true
 
-      deadline=$(( SECONDS + timeout ))
+      if (( timeout == 0 )); then
+        systemctl kill --signal=SIGKILL "''${units[@]}" 2> /dev/null || true
+      fi
+
+      deadline=$(( SECONDS + (timeout > 0 ? timeout : 30) ))
       while :; do
         busy=()
         for unit in "''${units[@]}"; do
@@ -71,8 +78,7 @@ let
         sleep 1
       done
 
-      echo "flotilla-drain: still running after $timeout s, now killed: ''${busy[*]}" >&2
-      systemctl kill --signal=SIGKILL "''${busy[@]}"
+      echo "flotilla-drain: jobs still run after $timeout s, and take no successor: ''${busy[*]}" >&2
       exit 4
     '';
   };

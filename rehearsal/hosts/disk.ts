@@ -1,4 +1,5 @@
 /** What a simulated host's disk holds before anybody installs anything, and in the installer's memory. */
+import { randomBytes } from "node:crypto";
 import {
   copyFileSync,
   existsSync,
@@ -9,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import ssh2 from "ssh2";
+import { deriveHostKey } from "../../fleet/host-keys.ts";
 
 export interface HostKey {
   /** OpenSSH private key. */
@@ -103,9 +104,19 @@ export function seed(root: string, name: string): void {
 export function ensureHostKey(root: string, given?: HostKey): void {
   const path = join(root, "etc/ssh/ssh_host_ed25519_key");
   if (given === undefined && existsSync(path)) return;
-  const key = given ?? ssh2.utils.generateKeyPairSync("ed25519");
+  const key = given ?? makeHostKey();
   write(root, "etc/ssh/ssh_host_ed25519_key", `${key.private.trimEnd()}\n`, 0o600);
   write(root, "etc/ssh/ssh_host_ed25519_key.pub", `${key.public.trimEnd()}\n`, 0o644);
+}
+
+function makeHostKey(): HostKey {
+  const { privateKey, publicKey } = deriveHostKey(
+    randomBytes(32).toString("hex"),
+    "any",
+    "first boot",
+    "host",
+  );
+  return { private: privateKey, public: publicKey };
 }
 
 export function authorize(root: string, keys: readonly string[]): void {

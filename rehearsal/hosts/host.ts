@@ -23,6 +23,9 @@ export interface HostState {
   readonly serverType?: string;
   readonly hardware: Hardware;
   readonly phase: Phase;
+  readonly powered: boolean;
+  /** Where it listens on loopback; absent until it has booted. */
+  readonly port?: number;
   /** How often a disk layout was applied. */
   readonly wipes: number;
 }
@@ -32,7 +35,6 @@ export interface HostParts {
   readonly directory: string;
   /** Holds the command sets of commands.ts. */
   readonly commands: string;
-  readonly port: number;
   readonly forges: RunnerForges;
   /** For how long it answers nobody while it restarts. */
   readonly downMillis: number;
@@ -85,6 +87,8 @@ export class SimulatedHost {
 
   /** Boots, or goes on where the rehearsal was left when `resumed`. */
   async powerOn(resumed = false): Promise<void> {
+    this.#off = false;
+    if (!this.#state.powered) this.#become({ powered: true });
     if (!resumed) emptyMemory(this.root);
     if (this.#state.phase !== "installer") this.#become({ phase: bootable(this.root) });
     if (this.#state.phase === "dead") {
@@ -107,15 +111,19 @@ export class SimulatedHost {
     if (hostKey !== undefined) this.#sshd = await this.#serve(hostKey);
     this.#units.check();
     void namespace.ended.then((end) => {
-      if (end !== "killed" && !this.#off) this.#turning = this.#turning.then(() => this.#turn(end));
+      if (end !== "killed" && !this.#off)
+        this.#turning = this.#turning.then(() => this.#turn(end)).catch((error) => this.#lose(error));
     });
   }
 
-  async powerOff(): Promise<void> {
+  /** Cuts the power. The provider's switch is remembered; the end of a rehearsal is not one. */
+  async powerOff(remembered = false): Promise<void> {
     this.#off = true;
+    if (remembered) this.#become({ powered: false });
     await this.#turning;
     await this.#down();
     await this.#namespace?.kill();
+    this.#namespace = undefined;
   }
 
   /** Resolves when its runner units are where its files say. */
@@ -151,6 +159,12 @@ export class SimulatedHost {
     }
     await new Promise((resolve) => setTimeout(resolve, this.#parts.downMillis));
     if (!this.#off) await this.powerOn();
+  }
+
+  /** A machine that cannot start is no reason to end the world: it is gone, and the record says why. */
+  #lose(error: unknown): void {
+    const detail = error instanceof Error ? error.message : String(error);
+    this.#parts.world.record({ part: `host ${this.#state.name}`, call: "does not start", detail });
   }
 
   #become(change: Partial<HostState>): void {
@@ -203,9 +217,9 @@ export class SimulatedHost {
     });
   }
 
-  #serve(hostKey: string): Promise<Sshd> {
-    return Sshd.start({
-      port: this.#parts.port,
+  async #serve(hostKey: string): Promise<Sshd> {
+    const sshd = await Sshd.start({
+      port: this.#state.port,
       hostKey,
       authorizedKeys: () => this.#authorizedKeys(),
       receive: () => this.#receive(),
@@ -213,6 +227,8 @@ export class SimulatedHost {
       exec: (command) => this.#exec(command, this.#activationFault(command)),
       finished: () => this.#afterCommand(),
     });
+    if (sshd.port !== this.#state.port) this.#become({ port: sshd.port });
+    return sshd;
   }
 
   #receive(): Reception {
@@ -235,7 +251,13 @@ export class SimulatedHost {
     }
     // The script that installs comes by standard input.
     if (this.#fault === "drop-in-install" && this.#state.phase === "installer" && /^sh\b/.test(command))
-      return { cut: "at-input", input: "nixos-install" };
+      return {
+        cut: "at-input",
+        input: "nixos-install",
+        done: () => {
+          this.#fault = undefined;
+        },
+      };
     return { cut: "no" };
   }
 

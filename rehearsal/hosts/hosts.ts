@@ -55,8 +55,6 @@ export class Hosts {
   readonly #options: HostsOptions;
   readonly #commands: string;
   readonly #hosts = new Map<string, SimulatedHost>();
-  readonly #ports = new Map<string, number>();
-  #choosing: Promise<unknown> = Promise.resolve();
 
   constructor(world: World, options: HostsOptions) {
     requireNamespaces();
@@ -71,8 +69,8 @@ export class Hosts {
     const first = readUserData(spec.userData);
     const hardware = { ...hardwareOf(spec.provider, spec.serverType), ...spec.hardware };
     const { id, name, address, provider, serverType } = spec;
-    const host = await this.#create({
-      ...{ id, name, address, provider, hardware, phase: "ubuntu", wipes: 0 },
+    const host = this.#create({
+      ...{ id, name, address, provider, hardware, phase: "ubuntu", powered: true, wipes: 0 },
       ...(serverType === undefined ? {} : { serverType }),
     });
     writeUbuntu(host.root, name);
@@ -85,13 +83,14 @@ export class Hosts {
   async bootExisting(spec: ExistingSpec): Promise<HostView> {
     const { id, name, address, system = "ubuntu" } = spec;
     const hardware = { ...hardwareOf("existing"), ...spec.hardware };
-    const host = await this.#create({
+    const host = this.#create({
       id,
       name,
       address,
       provider: "existing",
       hardware,
       phase: system,
+      powered: true,
       wipes: 0,
     });
     if (system === "nixos") writeForeignNixos(host.root, name);
@@ -106,8 +105,8 @@ export class Hosts {
     await Promise.all(
       Object.values(this.#saved()).map(async (state) => {
         if (this.#hosts.has(state.id)) return;
-        const host = await this.#make(state);
-        await host.powerOn(true);
+        const host = this.#make(state);
+        if (state.powered) await host.powerOn(true);
       }),
     );
     this.#publish();
@@ -123,6 +122,14 @@ export class Hosts {
     this.#publish();
     await host.powerOff();
     rmSync(this.#directory(id), { recursive: true, force: true });
+  }
+
+  /** The provider's power switch. */
+  async power(id: string, on: boolean): Promise<void> {
+    const host = this.#hosts.get(id);
+    if (host === undefined) throw new Error(`there is no simulated host with the id ${id}`);
+    if (host.state.powered === on) return;
+    await (on ? host.powerOn() : host.powerOff(true));
   }
 
   list(): readonly HostView[] {
@@ -141,30 +148,24 @@ export class Hosts {
 
   /** Stops every server; files and addresses stay for `resume`. */
   async close(): Promise<void> {
-    const hosts = [...this.#hosts.values()];
+    await Promise.all([...this.#hosts.values()].map((host) => host.powerOff()));
     this.#hosts.clear();
-    await Promise.all(hosts.map((host) => host.powerOff()));
   }
 
-  async #create(state: HostState): Promise<SimulatedHost> {
+  #create(state: HostState): SimulatedHost {
     if (this.#hosts.has(state.id)) throw new Error(`a simulated host with the id ${state.id} runs already`);
     rmSync(this.#directory(state.id), { recursive: true, force: true });
     return this.#make(state);
   }
 
-  async #make(state: HostState): Promise<SimulatedHost> {
+  #make(state: HostState): SimulatedHost {
     const directory = this.#directory(state.id);
     mkdirSync(join(directory, "root"), { recursive: true });
-    // One after the other: the world keeps its ports in one file.
-    const port = this.#choosing.then(() => this.#world.port(`host:${state.id}`));
-    this.#choosing = port.catch(() => {});
-    this.#ports.set(state.id, await port);
     const host = new SimulatedHost(
       {
         world: this.#world,
         directory,
         commands: this.#commands,
-        port: await port,
         forges: this.#options,
         downMillis: this.#options.downMillis ?? 300,
         changed: (changed) => this.#save(changed),
@@ -177,13 +178,15 @@ export class Hosts {
 
   async #start(host: SimulatedHost): Promise<HostView> {
     this.#save(host.state);
-    this.#publish();
     await host.powerOn();
     return view(host);
   }
 
   #save(state: HostState): void {
-    if (this.#hosts.has(state.id)) this.#world.save("hosts", { ...this.#saved(), [state.id]: state });
+    if (!this.#hosts.has(state.id)) return;
+    const saved = this.#saved();
+    this.#world.save("hosts", { ...saved, [state.id]: state });
+    if (saved[state.id]?.port !== state.port) this.#publish();
   }
 
   #saved(): Readonly<Record<string, HostState>> {
@@ -192,12 +195,10 @@ export class Hosts {
 
   /** Where the rehearsal's ssh finds each address. */
   #publish(): void {
-    this.#world.save(
-      "addresses",
-      Object.fromEntries(
-        [...this.#hosts.values()].map(({ state }) => [state.address, this.#ports.get(state.id)]),
-      ),
-    );
+    const states = [...this.#hosts.values()]
+      .map(({ state }) => state)
+      .filter(({ port }) => port !== undefined);
+    this.#world.save("addresses", Object.fromEntries(states.map(({ address, port }) => [address, port])));
   }
 
   #directory(id: string): string {

@@ -6,11 +6,15 @@ import ssh2, { type Connection, type ParsedKey, type ServerChannel } from "ssh2"
 
 /** What happens to a connection before the server answers it. */
 export type Reception = "answer" | "slow" | "refuse" | "silence";
-/** What happens to a command: it runs, or the connection is cut while it runs or before its input arrives. */
-export type Treatment = { readonly cut: "no" | "while-running" | "at-input"; readonly input?: string };
+/** What happens to a command: it runs, or its connection is cut while it runs or before a certain input reaches it. */
+export type Treatment =
+  | { readonly cut: "no" }
+  | { readonly cut: "while-running" }
+  | { readonly cut: "at-input"; readonly input: string; done(): void };
 
 export interface SshdOptions {
-  readonly port: number;
+  /** The port that it had before; another one when that is taken by now. */
+  readonly port: number | undefined;
   /** OpenSSH private key. */
   readonly hostKey: string;
   /** In the form of authorized_keys; asked for each login. */
@@ -55,11 +59,16 @@ export class Sshd {
           return void socket.resume();
       }
     });
-    await new Promise<void>((resolve, reject) => {
-      listener.once("error", reject);
-      listener.listen(options.port, "127.0.0.1", resolve);
+    await listen(listener, options.port ?? 0).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE") throw error;
+      return listen(listener, 0);
     });
     return sshd;
+  }
+
+  get port(): number {
+    const address = this.#listener.address();
+    return typeof address === "object" && address !== null ? address.port : 0;
   }
 
   /** Cuts every connection; the port refuses from now on. */
@@ -68,6 +77,16 @@ export class Sshd {
     for (const socket of this.#sockets) socket.destroy();
     await closed;
   }
+}
+
+function listen(listener: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen(port, "127.0.0.1", () => {
+      listener.off("error", reject);
+      resolve();
+    });
+  });
 }
 
 function serve(connection: Connection, options: SshdOptions): void {
@@ -103,8 +122,9 @@ function run(connection: Connection, channel: ServerChannel, command: string, op
   channel.on("error", () => {});
   if (treatment.cut === "at-input") {
     channel.on("data", (chunk: Buffer) => {
-      if (chunk.includes(treatment.input ?? "")) connection.end();
-      else stdin.write(chunk);
+      if (!chunk.includes(treatment.input)) return void stdin.write(chunk);
+      treatment.done();
+      connection.end();
     });
     channel.once("end", () => stdin.end());
     channel.once("close", () => stdin.end());

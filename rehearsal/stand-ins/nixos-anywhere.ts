@@ -422,8 +422,9 @@ nixos-install --no-root-passwd --no-channel-copy --system "${system}"
 function cleanUp(): void {
   rmSync(tempDir, { recursive: true, force: true });
 }
+// Not once: timeout(1) signals the process and its group, and the second signal must not cut the clean-up short.
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
     running?.kill();
     cleanUp();
     process.exit(128 + (signal === "SIGTERM" ? 15 : signal === "SIGINT" ? 2 : 1));

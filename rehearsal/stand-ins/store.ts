@@ -150,7 +150,7 @@ function parseKind(name: string, text: string): EvaluatedKind {
     json = JSON.parse(text);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new NixError(evaluation(name, `[json.exception.parse_error.101] ${why}`));
+    throw new NixError(evaluation(name, `[json.exception.parse_error.101] parse error: ${why}`));
   }
   const kind = kindSchema.safeParse(json);
   if (!kind.success) {

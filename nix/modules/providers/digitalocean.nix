@@ -1,10 +1,8 @@
-# DigitalOcean: a virtio guest without DHCP. Its addresses are on a config drive, and cloud-init turns them into networkd's
-# files. Nothing else of cloud-init runs: its other modules would name the host, write root's keys and make new SSH host
-# keys, and all of that is the identity's and the install's.
-{ lib, modulesPath, ... }:
-{
-  imports = [ (modulesPath + "/profiles/qemu-guest.nix") ];
-
+# DigitalOcean has no DHCP. Its addresses are on a config drive, and cloud-init turns them into networkd's files. Nothing
+# else of cloud-init runs: its other modules would name the host, write root's keys and make new SSH host keys, and all of
+# that is the identity's and the install's.
+{ config, lib, ... }:
+lib.mkIf (config.flotilla.kind.provider == "digitalocean") {
   networking.useDHCP = lib.mkDefault false;
   networking.useNetworkd = true;
 

@@ -1,9 +1,7 @@
 # A machine that is there already: unknown hardware, so all common controllers and firmware. An adopted machine says what
 # it has in hosts/<name>.nix.
-{ lib, modulesPath, ... }:
-{
-  imports = [ (modulesPath + "/installer/scan/not-detected.nix") ];
-
+{ config, lib, ... }:
+lib.mkIf (config.flotilla.kind.provider == "existing") {
   boot.initrd.availableKernelModules = [
     "ahci"
     "nvme"
@@ -14,7 +12,8 @@
     "virtio_scsi"
     "xhci_pci"
   ];
-  hardware.cpu.intel.updateMicrocode = lib.mkDefault true;
-  hardware.cpu.amd.updateMicrocode = lib.mkDefault true;
+  hardware.enableRedistributableFirmware = lib.mkDefault true;
+  hardware.cpu.intel.updateMicrocode = lib.mkDefault (config.flotilla.kind.system == "x86_64-linux");
+  hardware.cpu.amd.updateMicrocode = lib.mkDefault (config.flotilla.kind.system == "x86_64-linux");
   networking.useDHCP = lib.mkDefault true;
 }

@@ -1,8 +1,5 @@
-# Hetzner Cloud: a virtio guest; IPv4 by DHCP. Its metadata service is what IPAddressDeny of the runners' units keeps
-# from jobs.
-{ lib, modulesPath, ... }:
-{
-  imports = [ (modulesPath + "/profiles/qemu-guest.nix") ];
-
+# Hetzner Cloud: IPv4 by DHCP.
+{ config, lib, ... }:
+lib.mkIf (config.flotilla.kind.provider == "hetzner") {
   networking.useDHCP = lib.mkDefault true;
 }

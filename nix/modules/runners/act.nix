@@ -31,8 +31,7 @@ in
     };
 
   environment =
-    runner:
-    lib.optionalAttrs (runner.isolation == "container") { DOCKER_HOST = "unix://${socket}"; };
+    runner: lib.optionalAttrs (runner.isolation == "container") { DOCKER_HOST = "unix://${socket}"; };
 
   /**
     What the isolation adds to the unit.

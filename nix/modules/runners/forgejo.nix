@@ -86,9 +86,9 @@ in
     (unit.define (map mkForgejo (unit.registrationsOf "forgejo")))
     {
       # The old credential is dead when there is a new one.
-      flotilla.runners.onCredential = lib.genAttrs (map (runner: runner.name) (unit.runnersOf "forgejo")) (
-        _: "restart"
-      );
+      flotilla.runners.onCredential = lib.genAttrs (map (runner: runner.name) (
+        unit.runnersOf "forgejo"
+      )) (_: "restart");
     }
   ];
 }

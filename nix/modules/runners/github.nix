@@ -14,7 +14,12 @@ let
   cfg = config.flotilla.runners.github;
 
   urlOf =
-    { name, forge, scope, ... }:
+    {
+      name,
+      forge,
+      scope,
+      ...
+    }:
     {
       repo = "${forge.url}/${scope.owner}/${scope.name}";
       org = "${forge.url}/${scope.name}";

@@ -31,9 +31,9 @@ rec {
   */
   registrationsOf =
     forge:
-    lib.concatMap (
-      runner: map (instance: { inherit runner instance; }) (lib.range 1 runner.perHost)
-    ) (runnersOf forge);
+    lib.concatMap (runner: map (instance: { inherit runner instance; }) (lib.range 1 runner.perHost)) (
+      runnersOf forge
+    );
 
   runnersOf = forge: lib.filter (runner: runner.forge.kind == forge) config.flotilla.kind.runners;
 
@@ -121,88 +121,91 @@ rec {
     in
     {
       inherit unit definition;
-      service = lib.mkMerge [ extra {
-        description = "Runner ${runner.name} (${toString instance}) for ${runner.forge.url}";
-        wantedBy = [ "multi-user.target" ];
-        wants = [ "network-online.target" ];
-        after = [
-          "network-online.target"
-          "flotilla-identity.service"
-        ];
-        unitConfig.ConditionPathExists = [
-          # Started by the Vault agent as soon as the credential is there.
-          "${source}/secrets/token"
-          "!/run/flotilla/drained/${unit}.service"
-        ];
-        startLimitIntervalSec = 0;
-        # A switch must not end a job; refresh.nix restarts what changed, and does not make the switch wait.
-        restartIfChanged = false;
+      service = lib.mkMerge [
+        extra
+        {
+          description = "Runner ${runner.name} (${toString instance}) for ${runner.forge.url}";
+          wantedBy = [ "multi-user.target" ];
+          wants = [ "network-online.target" ];
+          after = [
+            "network-online.target"
+            "flotilla-identity.service"
+          ];
+          unitConfig.ConditionPathExists = [
+            # Started by the Vault agent as soon as the credential is there.
+            "${source}/secrets/token"
+            "!/run/flotilla/drained/${unit}.service"
+          ];
+          startLimitIntervalSec = 0;
+          # A switch must not end a job; refresh.nix restarts what changed, and does not make the switch wait.
+          restartIfChanged = false;
 
-        path = packages;
-        environment = {
-          HOME = stateDirOf id;
-          FLOTILLA_DEFINITION = definition;
+          path = packages;
+          environment = {
+            HOME = stateDirOf id;
+            FLOTILLA_DEFINITION = definition;
+          }
+          // environment;
+
+          serviceConfig = {
+            ExecStartPre = [
+              "+${handOver}"
+              steps.register
+            ];
+            ExecStart = steps.run;
+            ExecStop = steps.stop;
+            TimeoutStartSec = "5min";
+            TimeoutStopSec = gracefulStop;
+            # An ephemeral runner ends after its job, and registers anew.
+            Restart = "always";
+            RestartSec = 2;
+            RestartSteps = 8;
+            RestartMaxDelaySec = 300;
+            Slice = "flotilla-runners.slice";
+
+            DynamicUser = true;
+            StateDirectory = "flotilla-runners/${id}";
+            StateDirectoryMode = "0700";
+            CacheDirectory = "flotilla-runners/${id}";
+            CacheDirectoryMode = "0700";
+            RuntimeDirectory = "flotilla-runners/${id}";
+            RuntimeDirectoryMode = "0700";
+            WorkingDirectory = stateDirOf id;
+            UMask = "0077";
+
+            # A cloud hands the machine's user data, and with it the SSH host key, to any process that asks.
+            IPAddressDeny = [ "169.254.169.254/32" ];
+            InaccessiblePaths = [
+              "-/run/secrets"
+              "-/run/flotilla/runners"
+              "-/var/lib/flotilla"
+            ];
+            CapabilityBoundingSet = "";
+            LockPersonality = true;
+            NoNewPrivileges = true;
+            PrivateDevices = true;
+            PrivateTmp = true;
+            ProtectClock = true;
+            ProtectControlGroups = true;
+            ProtectHome = true;
+            ProtectHostname = true;
+            ProtectKernelLogs = true;
+            ProtectKernelModules = true;
+            ProtectKernelTunables = true;
+            ProtectProc = "invisible";
+            ProtectSystem = "strict";
+            RemoveIPC = true;
+            RestrictAddressFamilies = [
+              "AF_INET"
+              "AF_INET6"
+              "AF_UNIX"
+              "AF_NETLINK"
+            ];
+            RestrictRealtime = true;
+            RestrictSUIDSGID = true;
+            SystemCallArchitectures = "native";
+          };
         }
-        // environment;
-
-        serviceConfig = {
-          ExecStartPre = [
-            "+${handOver}"
-            steps.register
-          ];
-          ExecStart = steps.run;
-          ExecStop = steps.stop;
-          TimeoutStartSec = "5min";
-          TimeoutStopSec = gracefulStop;
-          # An ephemeral runner ends after its job, and registers anew.
-          Restart = "always";
-          RestartSec = 2;
-          RestartSteps = 8;
-          RestartMaxDelaySec = 300;
-          Slice = "flotilla-runners.slice";
-
-          DynamicUser = true;
-          StateDirectory = "flotilla-runners/${id}";
-          StateDirectoryMode = "0700";
-          CacheDirectory = "flotilla-runners/${id}";
-          CacheDirectoryMode = "0700";
-          RuntimeDirectory = "flotilla-runners/${id}";
-          RuntimeDirectoryMode = "0700";
-          WorkingDirectory = stateDirOf id;
-          UMask = "0077";
-
-          # A cloud hands the machine's user data, and with it the SSH host key, to any process that asks.
-          IPAddressDeny = [ "169.254.169.254/32" ];
-          InaccessiblePaths = [
-            "-/run/secrets"
-            "-/run/flotilla/runners"
-            "-/var/lib/flotilla"
-          ];
-          CapabilityBoundingSet = "";
-          LockPersonality = true;
-          NoNewPrivileges = true;
-          PrivateDevices = true;
-          PrivateTmp = true;
-          ProtectClock = true;
-          ProtectControlGroups = true;
-          ProtectHome = true;
-          ProtectHostname = true;
-          ProtectKernelLogs = true;
-          ProtectKernelModules = true;
-          ProtectKernelTunables = true;
-          ProtectProc = "invisible";
-          ProtectSystem = "strict";
-          RemoveIPC = true;
-          RestrictAddressFamilies = [
-            "AF_INET"
-            "AF_INET6"
-            "AF_UNIX"
-            "AF_NETLINK"
-          ];
-          RestrictRealtime = true;
-          RestrictSUIDSGID = true;
-          SystemCallArchitectures = "native";
-        };
-      } ];
+      ];
     };
 }

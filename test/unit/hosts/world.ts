@@ -1,9 +1,10 @@
 /** What the tests of hosts and stand-ins share: a world in a temporary directory and a key that may log in. */
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import ssh2 from "ssh2";
+import { deriveHostKey, type HostKey } from "../../../fleet/host-keys.ts";
 import { type BootSpec, Hosts, type HostsOptions, type HostView } from "../../../rehearsal/hosts/index.ts";
 import { writeShims } from "../../../rehearsal/stand-ins/index.ts";
 import { openWorld, type World } from "../../../rehearsal/world.ts";
@@ -24,10 +25,18 @@ export interface Bench {
   boot(n: number, more?: Partial<BootSpec>): Promise<HostView>;
   /** An ssh_config that knows each host by its name, its address and its host key. */
   sshConfig(hosts: readonly HostView[]): string;
-  run(command: string, args: readonly string[], options?: { input?: string; env?: Record<string, string> }): Promise<Result>;
+  run(
+    command: string,
+    args: readonly string[],
+    options?: { input?: string; env?: Record<string, string> },
+  ): Promise<Result>;
   /** Logs in by name through the config. */
   ssh(name: string, command: string, input?: string): Promise<Result>;
   close(): Promise<void>;
+}
+
+export function makeKey(): HostKey {
+  return deriveHostKey(randomBytes(32).toString("hex"), "test", "1", "host");
 }
 
 export async function bench(options: Partial<HostsOptions> = {}): Promise<Bench> {
@@ -41,8 +50,8 @@ export async function bench(options: Partial<HostsOptions> = {}): Promise<Bench>
   });
   const bin = writeShims(world.dir, process.execPath);
   const file = (name: string) => join(directory, name);
-  const key = ssh2.utils.generateKeyPairSync("ed25519", { comment: "operator" });
-  writeFileSync(file("key"), key.private, { mode: 0o600 });
+  const key = makeKey();
+  writeFileSync(file("key"), key.privateKey, { mode: 0o600 });
 
   const run: Bench["run"] = (command, args, { input = "", env = {} } = {}) =>
     new Promise((resolve) => {
@@ -66,7 +75,7 @@ export async function bench(options: Partial<HostsOptions> = {}): Promise<Bench>
   return {
     world,
     hosts,
-    publicKey: key.public,
+    publicKey: key.publicKey,
     file,
     run,
     boot: (n, more = {}) =>
@@ -76,21 +85,24 @@ export async function bench(options: Partial<HostsOptions> = {}): Promise<Bench>
         address: `203.0.113.${n}`,
         provider: "hetzner",
         serverType: "ccx13",
-        sshKeys: [key.public],
+        sshKeys: [key.publicKey],
         ...more,
       }),
     sshConfig: (views) => {
       mkdirSync(directory, { recursive: true });
       writeFileSync(file("known_hosts"), views.map(({ name, hostKey }) => `${name} ${hostKey}\n`).join(""));
-      const blocks = views.map(({ name, address }) => `Host ${name}\n  HostName ${address}\n  HostKeyAlias ${name}\n`);
+      const blocks = views.map(
+        ({ name, address }) => `Host ${name}\n  HostName ${address}\n  HostKeyAlias ${name}\n`,
+      );
       writeFileSync(
         file("ssh_config"),
         `${blocks.join("")}Host *\n  User root\n  IdentityFile ${file("key")}\n  IdentitiesOnly yes\n` +
-          `  UserKnownHostsFile ${file("known_hosts")}\n  StrictHostKeyChecking yes\n  ConnectTimeout 3\n  BatchMode yes\n`,
+          `  UserKnownHostsFile ${file("known_hosts")}\n  StrictHostKeyChecking yes\n  ConnectTimeout 1\n  BatchMode yes\n`,
       );
       return file("ssh_config");
     },
-    ssh: (name, command, input) => run("ssh", ["-F", file("ssh_config"), name, command], input === undefined ? {} : { input }),
+    ssh: (name, command, input) =>
+      run("ssh", ["-F", file("ssh_config"), name, command], input === undefined ? {} : { input }),
     close: async () => {
       await hosts.close();
       rmSync(directory, { recursive: true, force: true });

@@ -1,0 +1,4 @@
+{
+  single = 4;
+  words = [ "one" ];
+}
