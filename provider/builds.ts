@@ -17,6 +17,7 @@ export interface BuiltKind {
 
 const buildOutput = z.array(z.object({ drvPath: z.string(), outputs: z.object({ out: z.string() }) }));
 const buildTimeoutSeconds = 4 * 3600;
+const features = ["--extra-experimental-features", "nix-command flakes"];
 const nixDir = join(import.meta.dirname, "..", "nix");
 
 export class Builds {
@@ -42,6 +43,17 @@ export class Builds {
     return built;
   }
 
+  /** Text of a file in the store, wherever the store is. */
+  async readStoreFile(path: string): Promise<string> {
+    const result = await run("nix", [...features, "store", "cat", path], {
+      env: this.#env,
+      signal: this.#signal,
+      timeoutSeconds: 60,
+    });
+    if (result.code !== 0) throw new Error(`${path} cannot be read${lastWords(result.tail)}`);
+    return result.stdout;
+  }
+
   #prepare(): void {
     rmSync(this.flakeDir, { recursive: true, force: true });
     cpSync(nixDir, this.flakeDir, { recursive: true });
@@ -56,8 +68,7 @@ export class Builds {
     const result = await run(
       "nix",
       [
-        "--extra-experimental-features",
-        "nix-command flakes",
+        ...features,
         "build",
         "--no-link",
         "--json",

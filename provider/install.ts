@@ -1,5 +1,5 @@
 /** Puts NixOS on a machine, once per `instanceId`; nothing but a new one makes it run again. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pLimit from "p-limit";
@@ -7,7 +7,7 @@ import { z } from "zod";
 import type { Identity, Kind } from "../fleet/model.ts";
 import { readProperties } from "./inputs.ts";
 import { readFacts } from "./machine-facts.ts";
-import { adoptFaults, type ConfiguredHardware, installFaults } from "./preflight.ts";
+import { adoptFaults, installFaults } from "./preflight.ts";
 import { lastWords, run } from "./process.ts";
 import { type Context, hasUnknown, type Properties, type ResourceType } from "./protocol.ts";
 import type { Services } from "./services.ts";
@@ -121,9 +121,16 @@ async function install(inputs: InstallInputs, services: Services, context: Conte
 async function adopt(inputs: InstallInputs, services: Services, context: Context): Promise<void> {
   const { host, kind } = inputs;
   connect(inputs, services);
-  const facts = await readFacts(services.ssh, host, { signal: context.signal, retrySeconds: 60 });
-  const built = await services.builds.ensure(kind, context.progress);
-  refuse(host, "adopt", adoptFaults(facts, kind, readHardware(built.toplevel)));
+  const { toplevel } = await services.builds.ensure(kind, context.progress);
+  const configured = hardwareSchema.parse(
+    JSON.parse(await services.builds.readStoreFile(`${toplevel}/flotilla-hardware.json`)),
+  );
+  const facts = await readFacts(services.ssh, host, {
+    signal: context.signal,
+    device: configured.root.device,
+    retrySeconds: 60,
+  });
+  refuse(host, "adopt", adoptFaults(facts, kind, configured));
 }
 
 function connect(inputs: InstallInputs, services: Services): void {
@@ -150,10 +157,4 @@ function writeExtraFiles(inputs: InstallInputs): string {
   writeFileSync(join(flotilla, "identity.json"), JSON.stringify(inputs.identity), { mode: 0o444 });
   chmodSync(root, 0o755);
   return root;
-}
-
-function readHardware(toplevel: string): ConfiguredHardware {
-  const file = join(toplevel, "flotilla-hardware.json");
-  if (!existsSync(file)) throw new Error(`${file} is missing; the flake is older than this program`);
-  return hardwareSchema.parse(JSON.parse(readFileSync(file, "utf8")));
 }

@@ -7,8 +7,8 @@ export interface MachineFacts {
   readonly machine: string;
   readonly memoryMib: number;
   readonly kvm: boolean;
-  /** Whether the device that was asked for exists. */
-  readonly device: boolean;
+  /** What the device that was asked for resolves to, or empty when it does not exist. */
+  readonly device: string;
   /** What /etc/flotilla/install-id holds, or empty. */
   readonly installId: string;
   /** Of the running system, or empty. */
@@ -17,8 +17,8 @@ export interface MachineFacts {
   readonly identityHash: string;
   /** Whether the host holds an AppRole's role-id and secret-id. */
   readonly approle: boolean;
-  readonly rootSource: string;
-  readonly rootUuid: string;
+  /** Device of the root filesystem, resolved. */
+  readonly rootDevice: string;
   readonly rootFsType: string;
   /** `efi` or `bios`. */
   readonly firmware: string;
@@ -34,13 +34,12 @@ say() { printf '%s=%s\\n' "$1" "$2"; }
 say machine "$(uname -m)"
 say memoryKib "$(sed -n 's/^MemTotal: *\\([0-9]*\\) kB/\\1/p' /proc/meminfo)"
 test -e /dev/kvm && say kvm yes
-test -n "$1" && test -e "$1" && say device yes
+test -n "$1" && test -e "$1" && say device "$(readlink -f "$1")"
 say installId "$(cat /etc/flotilla/install-id 2>/dev/null)"
 say kindRevision "$(cat /run/current-system/flotilla-revision 2>/dev/null)"
 say identityHash "$(sha256sum /etc/flotilla/identity.json 2>/dev/null | cut -d' ' -f1)"
 test -s /var/lib/flotilla/approle/role-id && test -s /var/lib/flotilla/approle/secret-id && say approle yes
-say rootSource "$(findmnt -n -o SOURCE / 2>/dev/null)"
-say rootUuid "$(findmnt -n -o UUID / 2>/dev/null)"
+say rootDevice "$(readlink -f "$(findmnt -n -o SOURCE / 2>/dev/null)")"
 say rootFsType "$(findmnt -n -o FSTYPE / 2>/dev/null)"
 if test -d /sys/firmware/efi; then say firmware efi; else say firmware bios; fi
 say os "$(sed -n 's/^ID=\\(.*\\)/\\1/p' /etc/os-release | tr -d '"')"
@@ -75,13 +74,12 @@ export async function readFacts(
     machine: text("machine"),
     memoryMib: Math.floor(Number(text("memoryKib")) / 1024),
     kvm: text("kvm") === "yes",
-    device: text("device") === "yes",
+    device: text("device"),
     installId: text("installId"),
     kindRevision: text("kindRevision"),
     identityHash: text("identityHash"),
     approle: text("approle") === "yes",
-    rootSource: text("rootSource"),
-    rootUuid: text("rootUuid"),
+    rootDevice: text("rootDevice"),
     rootFsType: text("rootFsType"),
     firmware: text("firmware"),
     os: text("os"),

@@ -11,7 +11,7 @@ export function installFaults(facts: MachineFacts, kind: Kind): string[] {
     faults.push(
       `it has ${facts.memoryMib} MiB of memory; nixos-anywhere's kexec needs 1.5 GiB: choose a larger type`,
     );
-  if (kind.disk?.device !== undefined && !facts.device)
+  if (kind.disk?.device !== undefined && facts.device === "")
     faults.push(`it has no disk ${kind.disk.device}; see \`ls /dev/disk/by-id\` on it and mend \`disk\``);
   return faults;
 }
@@ -25,6 +25,7 @@ export interface ConfiguredHardware {
   readonly links: readonly string[];
 }
 
+/** @param facts asked with the configured root as the device. */
 export function adoptFaults(facts: MachineFacts, kind: Kind, configured: ConfiguredHardware): string[] {
   const faults = commonFaults(facts, kind);
   const file = `nix/hosts/${kind.host ?? "<name>"}.nix`;
@@ -33,10 +34,8 @@ export function adoptFaults(facts: MachineFacts, kind: Kind, configured: Configu
       `it runs ${facts.os || "an unknown system"}, not NixOS; install NixOS on it, or consent to a wipe with installId`,
     );
   const { device, fsType } = configured.root;
-  const sameRoot =
-    device === facts.rootSource || (facts.rootUuid !== "" && device.endsWith(`/by-uuid/${facts.rootUuid}`));
-  if (!sameRoot)
-    faults.push(`its root is ${facts.rootSource} (UUID ${facts.rootUuid}); ${file} says ${device}`);
+  if (facts.device === "" || facts.device !== facts.rootDevice)
+    faults.push(`its root is ${facts.rootDevice}; ${device} of ${file} is ${facts.device || "not there"}`);
   if (fsType !== "auto" && fsType !== facts.rootFsType)
     faults.push(`its root is ${facts.rootFsType}; ${file} says ${fsType}`);
   if (configured.firmware !== facts.firmware)

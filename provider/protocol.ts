@@ -227,7 +227,8 @@ export async function serveProvider(
       return new emptyProto.Empty();
     }),
     cancel: unary(() => {
-      cancel();
+      // An engine that attached ends its run with this and leaves the server to the next one.
+      if (engine !== undefined) cancel();
       return new emptyProto.Empty();
     }),
   });

@@ -9,6 +9,7 @@ import {
   type PulumiFn,
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
+import type { Fleet } from "../fleet/model.ts";
 import type { Parts } from "./parts.ts";
 import { type RehearsedConfig, renderProject } from "./stack-config.ts";
 import { StackFile } from "./stack-file.ts";
@@ -41,6 +42,8 @@ export interface OperationResult {
     readonly message: string;
   }[];
   readonly output: string;
+  /** What the program meant, where it got as far as to know it. */
+  readonly fleet: Fleet | undefined;
 }
 
 export interface EngineOptions {
@@ -55,13 +58,19 @@ export interface EngineOptions {
 export interface RunOptions {
   readonly config: RehearsedConfig;
   readonly onOutput?: (text: string) => void;
+  /** Each change when it is done, or has failed. */
+  readonly onStep?: (step: Step) => void;
   readonly signal?: AbortSignal;
   readonly targets?: readonly string[];
   readonly continueOnError?: boolean;
 }
 
+/** Operations that change nothing. */
+const quiet: ReadonlySet<OpType> = new Set<OpType>(["same", "read", "refresh"]);
+
 export class Engine {
   readonly #options: EngineOptions;
+  #fleet: Fleet | undefined;
   #stack: Promise<Stack> | undefined;
 
   constructor(options: EngineOptions) {
@@ -70,31 +79,29 @@ export class Engine {
 
   async run(operation: Operation, options: RunOptions): Promise<OperationResult> {
     const stack = await this.#open(options.config);
+    this.#fleet = undefined;
     const steps = new Map<string, Step>();
     const diagnostics: { severity: string; urn: string; message: string }[] = [];
     let output = "";
     const onEvent = (event: EngineEvent) => {
       const planned = event.resourcePreEvent?.metadata;
-      if (planned !== undefined && planned.op !== "same" && planned.op !== "read")
+      if (planned !== undefined && !quiet.has(planned.op))
         steps.set(
           `${planned.op} ${planned.urn}`,
           stepOf(planned.op, planned.urn, planned.type, planned.diffs ?? []),
         );
       const done = event.resOutputsEvent?.metadata;
-      if (
-        operation === "refresh" &&
-        done !== undefined &&
-        done.op !== "same" &&
-        done.op !== "refresh" &&
-        done.op !== "read"
-      )
-        steps.set(`${done.op} ${done.urn}`, stepOf(done.op, done.urn, done.type, done.diffs ?? []));
+      if (done !== undefined && !quiet.has(done.op)) {
+        const step = stepOf(done.op, done.urn, done.type, done.diffs ?? []);
+        steps.set(`${done.op} ${done.urn}`, step);
+        options.onStep?.(step);
+      }
       const failed = event.resOpFailedEvent?.metadata;
-      if (failed !== undefined)
-        steps.set(`${failed.op} ${failed.urn}`, {
-          ...stepOf(failed.op, failed.urn, failed.type, []),
-          failed: true,
-        });
+      if (failed !== undefined) {
+        const step = { ...stepOf(failed.op, failed.urn, failed.type, []), failed: true };
+        steps.set(`${failed.op} ${failed.urn}`, step);
+        options.onStep?.(step);
+      }
       const diagnostic = event.diagnosticEvent;
       if (diagnostic !== undefined && (diagnostic.severity === "error" || diagnostic.severity === "warning"))
         diagnostics.push({
@@ -127,10 +134,9 @@ export class Engine {
     } catch (error) {
       failure = error instanceof Error ? error.message : String(error);
     }
-    const changes = [...steps.values()].filter(({ op }) => operation !== "refresh" || op !== "refresh");
     return {
       ok: failure === undefined,
-      steps: changes,
+      steps: [...steps.values()],
       errors: [
         ...diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message),
         ...(failure === undefined || diagnostics.some(({ severity }) => severity === "error")
@@ -139,6 +145,7 @@ export class Engine {
       ],
       diagnostics,
       output,
+      fleet: this.#fleet,
     };
   }
 
@@ -184,13 +191,20 @@ export class Engine {
 
   async #create(): Promise<Stack> {
     const { world, repo, stack, pulumi } = this.#options;
-    const program = (await import(join(repo, "index.ts"))) as { default: PulumiFn };
+    const index = (await import(join(repo, "index.ts"))) as { default: PulumiFn };
+    const edge = (await import(join(repo, "fleet", "config.ts"))) as {
+      readFleet(): { readonly fleet: Fleet };
+    };
+    const program = () => {
+      this.#fleet = edge.readFleet().fleet;
+      return index.default();
+    };
     for (const directory of ["state", "pulumi-home"])
       mkdirSync(join(world.dir, directory), { recursive: true });
     const workDir = join(world.dir, "project");
     writeFileSync(join(workDir, "Pulumi.yaml"), renderProject(repo));
     return LocalWorkspace.createOrSelectStack(
-      { stackName: stack, projectName: "flotilla", program: program.default },
+      { stackName: stack, projectName: "flotilla", program },
       { workDir, envVars: this.env, pulumiCommand: await this.#command(pulumi) },
     );
   }

@@ -41,7 +41,10 @@ export async function bootExistingMachines(
       id,
       name,
       address,
-      hostKey: { private: existingHostKey(world, name).privateKey, public: existingHostKey(world, name).publicKey },
+      hostKey: {
+        private: existingHostKey(world, name).privateKey,
+        public: existingHostKey(world, name).publicKey,
+      },
       sshKeys: [operatorKey],
       system: adopt ? "nixos" : "ubuntu",
       hardware: { arch, ...(disk === undefined ? {} : { disks: [disk] }) },

@@ -1,7 +1,7 @@
 /** A rehearsal: the real engine on a world, opened, used and closed. What the command line and the tests share. */
 import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Engine, type Operation, type OperationResult } from "./engine.ts";
+import { Engine, type Operation, type OperationResult, type RunOptions } from "./engine.ts";
 import { lockWorld } from "./lock.ts";
 import { type Parts, startParts } from "./parts.ts";
 import { applySet, readStackConfig, rehearsedConfig, type Tree } from "./stack-config.ts";
@@ -21,12 +21,9 @@ export interface RehearsalOptions {
   readonly say?: (line: string) => void;
 }
 
-export interface OperationOptions {
+export interface OperationOptions extends Omit<RunOptions, "config"> {
   /** `path=value` below `flotilla:`, for this run. */
   readonly set?: readonly string[];
-  readonly onOutput?: (text: string) => void;
-  readonly signal?: AbortSignal;
-  readonly targets?: readonly string[];
 }
 
 export interface RecordedCall {

@@ -20,11 +20,13 @@ case "$*" in
   *) echo "NAME TYPE"; sed 's,^/dev/\\(.*\\),\\1 disk,' /rehearsal/hardware/disks ;;
 esac`;
 
-const findmnt = `case "$*" in
-  *SOURCE*FSTYPE*) echo "$(head -n1 /rehearsal/hardware/disks)1 ext4" ;;
-  *FSTYPE*) echo ext4 ;;
-  *SOURCE*) echo "$(head -n1 /rehearsal/hardware/disks)1" ;;
-  *) printf 'TARGET SOURCE FSTYPE OPTIONS\\n/ %s1 ext4 rw,relatime\\n' "$(head -n1 /rehearsal/hardware/disks)" ;;
+const findmnt = `read -r source uuid fstype < /rehearsal/hardware/root
+case "$*" in
+  *SOURCE*FSTYPE*) echo "$source $fstype" ;;
+  *FSTYPE*) echo "$fstype" ;;
+  *SOURCE*) echo "$source" ;;
+  *UUID*) echo "$uuid" ;;
+  *) printf 'TARGET SOURCE FSTYPE OPTIONS\\n/ %s %s rw,relatime\\n' "$source" "$fstype" ;;
 esac`;
 
 const systemctl = `units=/run/flotilla-units

@@ -10,7 +10,13 @@ export interface Hardware {
   readonly disks: readonly string[];
   /** Whether the firmware is UEFI. */
   readonly efi: boolean;
+  /** What findmnt says of `/`. */
+  readonly root: { readonly source: string; readonly uuid: string; readonly fsType: string };
+  /** Names of the network links. */
+  readonly links: readonly string[];
 }
+
+const uuid = "5eedf1ee-0000-4000-8000-000000000001";
 
 const HETZNER_GIB: Readonly<Record<string, number>> = {
   cx22: 4,
@@ -48,6 +54,8 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: serverType.startsWith("cax") ? "aarch64" : "x86_64",
         kvm: false,
         disks: ["/dev/sda"],
+        root: { source: "/dev/sda1", uuid, fsType: "ext4" },
+        links: ["lo", "eth0"],
         efi: serverType.startsWith("cax"),
       };
     case "digitalocean":
@@ -56,6 +64,8 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: "x86_64",
         kvm: true,
         disks: ["/dev/vda"],
+        root: { source: "/dev/vda1", uuid, fsType: "ext4" },
+        links: ["lo", "eth0", "eth1"],
         efi: false,
       };
     case "existing":
@@ -64,6 +74,8 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: "x86_64",
         kvm: true,
         disks: ["/dev/nvme0n1", "/dev/nvme1n1"],
+        root: { source: "/dev/nvme0n1p2", uuid, fsType: "ext4" },
+        links: ["lo", "enp1s0"],
         efi: true,
       };
   }

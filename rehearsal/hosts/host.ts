@@ -183,6 +183,9 @@ export class SimulatedHost {
     writeFileSync(join(facts, "boot_id"), `${randomUUID()}\n`);
     writeFileSync(join(facts, "arch"), `${hardware.arch}\n`);
     writeFileSync(join(facts, "disks"), `${hardware.disks.join("\n")}\n`);
+    const { source, uuid, fsType } = hardware.root;
+    writeFileSync(join(facts, "root"), `${source} ${uuid} ${fsType}\n`);
+    for (const link of hardware.links) mkdirSync(join(this.root, "sys/class/net", link), { recursive: true });
     if (hardware.efi) mkdirSync(join(this.root, "sys/firmware/efi"), { recursive: true });
     return Namespace.start({
       root: this.root,

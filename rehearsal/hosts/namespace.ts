@@ -158,6 +158,7 @@ function script(layout: Layout): string {
 
   const devices = [...DEVICES, ...(layout.kvm ? ["kvm"] : [])];
   const spare = spareBlockDevice();
+  // It says its pid when its root is the host's: who joins it before would work on this machine's files.
   return `set -e
 read -r pid _ < /proc/self/stat
 cd ${quote(root)}
@@ -168,8 +169,7 @@ ln -s /proc/self/fd dev/fd; ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s f
 mkdir -m 1777 dev/shm
 mount -a --fstab ${quote(fstab)}
 ${layout.disks.map((disk) => blockDevice(disk, spare)).join("\n")}
-echo "$pid"
-exec chroot . /bin/sh -c 'cd /root; exec 3<&0 >/dev/null 2>&1; trap "exit 10" USR1; trap "exit 11" USR2; cat <&3 & wait $!'`;
+exec chroot . /bin/sh -c 'cd /root; echo "$0"; exec 3<&0 >/dev/null 2>&1; trap "exit 10" USR1; trap "exit 11" USR2; cat <&3 & wait $!' "$pid"`;
 }
 
 /** A device that is a block device to every test and that nobody can open: of no driver, or without device access. */

@@ -2,6 +2,7 @@
  * Stand-in for `nix`, started by the shim in a world's bin directory: the commands and options that a fleet uses, with
  * the output, the errors and the exit codes of the real one.
  */
+import { existsSync, readFileSync } from "node:fs";
 import { openWorld } from "../world.ts";
 import { copyTo, parseStoreUri } from "./copy.ts";
 import { type Attribute, NixError, Store } from "./store.ts";
@@ -56,6 +57,7 @@ try {
   if (argv.includes("--version")) console.log("nix (Nix) 2.34.8");
   else if (command === "build") await build(rest, options);
   else if (command === "copy") await copy(rest, options);
+  else if (command === "store" && rest[0] === "cat") cat(rest[1] ?? "");
   else if (command === "path-info") pathInfo(rest, options);
   else if (command === "config" && rest[0] === "show") console.log(config(rest[1]));
   else if (command === undefined)
@@ -131,6 +133,15 @@ function pathInfo(paths: readonly string[], options: Options): void {
   if (options.has("--json"))
     console.log(JSON.stringify(Object.fromEntries(paths.map((path) => [path, { valid: true }]))));
   else for (const path of paths) console.log(path);
+}
+
+/** A file of the store, which need not be the one at /nix/store of this machine. */
+function cat(path: string): void {
+  const [, , , object = "", ...inside] = path.split("/");
+  const file = [store.local(`/nix/store/${object}`), ...inside].join("/");
+  if (!path.startsWith("/nix/store/") || !existsSync(file))
+    throw new NixError(`path '${path}' does not exist`);
+  process.stdout.write(readFileSync(file));
 }
 
 function config(name: string | undefined): string {

@@ -7,7 +7,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, wri
 import { basename, dirname, join } from "node:path";
 import { z } from "zod";
 import type { World } from "../world.ts";
-import { diskoScript, systemFiles, systemVersion } from "./system.ts";
+import { type ConfiguredHardware, diskoScript, readHostFile, systemFiles, systemVersion } from "./system.ts";
 
 /** Fails as nix does: the message is what it prints after `error: `. */
 export class NixError extends Error {
@@ -37,6 +37,7 @@ interface Derivation {
   readonly attribute: Attribute;
   readonly out: string;
   readonly kind: EvaluatedKind;
+  readonly hardware?: ConfiguredHardware;
 }
 
 export class Store {
@@ -70,11 +71,15 @@ export class Store {
     const kind = this.#evaluate(flake, kindName);
     if (attribute === "diskoScript" && !isSet(kind.disk))
       throw new NixError("attribute 'diskoScript' missing");
+    const hardware = isSet(kind.host)
+      ? readHostFile(readFileSync(join(flake, `hosts/${kind.host}.nix`), "utf8"))
+      : undefined;
     const name = attribute === "toplevel" ? `nixos-system-${kind.name}` : "disko";
-    const content = JSON.stringify([attribute, kind, systemVersion()]);
+    const content = JSON.stringify([attribute, kind, hardware, systemVersion()]);
     const derivation: Derivation = {
       attribute,
       kind,
+      ...(hardware === undefined ? {} : { hardware }),
       out: `/nix/store/${storeHash(`out ${content}`)}-${name}`,
     };
     const path = `/nix/store/${storeHash(`drv ${content}`)}-${name}.drv`;
@@ -85,7 +90,9 @@ export class Store {
   /** Builds a derivation and returns its output path. */
   realise(drvPath: string): string {
     if (!this.has(drvPath)) throw new NixError(`path '${drvPath}' is not valid`);
-    const { attribute, kind, out } = JSON.parse(readFileSync(this.local(drvPath), "utf8")) as Derivation;
+    const { attribute, kind, out, hardware } = JSON.parse(
+      readFileSync(this.local(drvPath), "utf8"),
+    ) as Derivation;
     if (this.#world.fault("nix") === "build-fails")
       throw new NixError(
         `builder for '${drvPath}' failed with exit code 1;\n` +
@@ -95,7 +102,7 @@ export class Store {
     if (!this.has(out)) {
       this.#world.record({ part: this.#program, call: "build", detail: basename(out) });
       this.#put(out, (to) => {
-        if (attribute === "toplevel") writeTree(to, systemFiles(out, kind));
+        if (attribute === "toplevel") writeTree(to, systemFiles(out, kind, hardware));
         else writeExecutable(to, diskoScript(kind));
       });
     }

@@ -64,8 +64,30 @@ export function systemVersion(): string {
   return createHash("sha256").update(parts.join("\0")).digest("hex");
 }
 
+/** What a host file of its own (nix/hosts/<name>.nix) says of the hardware, as far as plain attributes tell. */
+export interface ConfiguredHardware {
+  readonly root: { readonly device: string; readonly fsType: string };
+  readonly firmware: "efi" | "bios";
+  readonly links: readonly string[];
+}
+
+export function readHostFile(nix: string): ConfiguredHardware {
+  const root = /fileSystems\."\/"\s*=\s*\{([^}]*)\}/.exec(nix)?.[1] ?? "";
+  const value = (name: string) => new RegExp(`\\b${name}\\s*=\\s*"([^"]*)"`).exec(root)?.[1];
+  const links = nix.matchAll(/matchConfig\.Name\s*=\s*"([^"]+)"|networking\.interfaces\."?([\w.-]+?)"?\./g);
+  return {
+    root: { device: value("device") ?? "", fsType: value("fsType") ?? "auto" },
+    firmware: /systemd-boot\.enable\s*=\s*true|efiSupport\s*=\s*true/.test(nix) ? "efi" : "bios",
+    links: [...new Set([...links].map(([, name, interfaceName]) => name ?? interfaceName ?? ""))],
+  };
+}
+
 /** The files of a system, by their path in it. */
-export function systemFiles(out: string, kind: EvaluatedKind): Readonly<Record<string, SystemFile>> {
+export function systemFiles(
+  out: string,
+  kind: EvaluatedKind,
+  hardware: ConfiguredHardware | undefined,
+): Readonly<Record<string, SystemFile>> {
   const plain = (text: string): SystemFile => ({ text, executable: false });
   const program = (text: string): SystemFile => ({ text, executable: true });
   return {
@@ -73,6 +95,7 @@ export function systemFiles(out: string, kind: EvaluatedKind): Readonly<Record<s
     "kind.json": plain(`${JSON.stringify(kind, undefined, 2)}\n`),
     "nixos-version": plain(VERSION),
     system: plain(kind.system),
+    ...(hardware === undefined ? {} : { "flotilla-hardware.json": plain(JSON.stringify(hardware)) }),
     activate: program(activate(out)),
     "bin/switch-to-configuration": program(switchToConfiguration(out)),
     "sw/bin/nixos-version": program(`#!/bin/sh\necho ${VERSION}\n`),

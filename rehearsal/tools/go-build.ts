@@ -4,8 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { findOnPath } from "./path.ts";
 
 const limitMinutes = 60;
@@ -23,7 +22,7 @@ export function findGo(): string | undefined {
 }
 
 export async function buildGo(go: string, program: GoProgram, output: string): Promise<void> {
-  const directory = mkdtempSync(join(tmpdir(), `flotilla-${program.module}-`));
+  const directory = mkdtempSync(join(dirname(output), "module-"));
   try {
     for (const file of ["go.mod", "go.sum"]) {
       copyFileSync(join(import.meta.dirname, "go", program.module, file), join(directory, file));

@@ -18,7 +18,7 @@ export const pulumi: Tool = {
   build: {
     module: "pulumi",
     package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-    flags: ["-ldflags", `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
+    flags: ["-ldflags", `-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${version}`],
   },
   buildMinutes: 8,
   install: `Pulumi ${version} or newer (https://www.pulumi.com/docs/install)`,

@@ -15,7 +15,11 @@ export const vault: Tool = {
     archive: `https://releases.hashicorp.com/vault/${version}/vault_${version}_${os}_${arch}.zip`,
     checksums: `https://releases.hashicorp.com/vault/${version}/vault_${version}_SHA256SUMS`,
   }),
-  build: { module: "vault", package: "github.com/hashicorp/vault", flags: ["-tags", "minimal"] },
+  build: {
+    module: "vault",
+    package: "github.com/hashicorp/vault",
+    flags: ["-tags", "minimal", "-ldflags", "-s -w"],
+  },
   buildMinutes: 9,
   install:
     "Vault 1.15 or newer (https://developer.hashicorp.com/vault/install) or OpenBao 2.3 or newer (https://openbao.org)",

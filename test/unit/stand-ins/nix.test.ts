@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Bench, bench } from "../hosts/world.ts";
@@ -70,6 +70,25 @@ test.each([
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toMatch(/^error:/m);
   expect(stderr).toContain(message);
+});
+
+test("the system of an adopted host says what its hardware file configures", async () => {
+  const { disk: _, ...adopted } = kind("cache", { host: "cache" });
+  writeFlake(b.file("flake"), [adopted]);
+  mkdirSync(b.file("flake/hosts"));
+  writeFileSync(
+    b.file("flake/hosts/cache.nix"),
+    `{ fileSystems."/" = { device = "/dev/nvme0n1p2"; fsType = "ext4"; };
+       boot.loader.systemd-boot.enable = true;
+       systemd.network.networks."10-uplink".matchConfig.Name = "enp1s0"; }`,
+  );
+  const [built] = JSON.parse((await build(attribute("cache"))).stdout) as { outputs: { out: string } }[];
+  const { stdout } = await b.run("nix", ["store", "cat", `${built?.outputs.out}/flotilla-hardware.json`]);
+  expect(JSON.parse(stdout)).toEqual({
+    root: { device: "/dev/nvme0n1p2", fsType: "ext4" },
+    firmware: "efi",
+    links: ["enp1s0"],
+  });
 });
 
 test("answers what is not there with exit code 1, and says that it is a stand-in", async () => {
