@@ -25,6 +25,8 @@ interface Built extends Waiting {
 
 /** A batch starts when nothing has joined it for this long. The engine sends the updates of a wave within a few ms. */
 const gatherMs = 300;
+/** How colmena ends the job of a host that failed (its src/job.rs). */
+const hostFailure = /^(Evaluation|Build|Push|Key upload|Activation|Reboot) failed: /;
 const colmenaTimeoutSeconds = 2 * 3600;
 
 export class Rollout {
@@ -117,7 +119,7 @@ export class Rollout {
           const [, host = "", text = ""] = /^\s*(\S+) \| (.*)$/.exec(line) ?? [];
           byHost.get(host)?.progress(text);
           lines.get(host)?.push(text);
-          if (/^Fail(ed|ure)\b/.test(text)) failed.add(host);
+          if (hostFailure.test(text)) failed.add(host);
         },
       },
     );

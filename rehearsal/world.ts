@@ -52,11 +52,14 @@ export function openWorld(dir: string): World {
         `${JSON.stringify({ time: new Date().toISOString(), ...call })}\n`,
       ),
     port: async (name) => {
-      const kept = load<Record<string, number>>("ports", {})[name];
-      if (kept !== undefined) return kept;
-      const port = await freePort();
-      save("ports", { ...load<Record<string, number>>("ports", {}), [name]: port });
-      return port;
+      for (;;) {
+        const kept = load<Record<string, number>>("ports", {});
+        if (kept[name] !== undefined) return kept[name];
+        const port = await freePort();
+        if (Object.values(load<Record<string, number>>("ports", {})).includes(port)) continue;
+        save("ports", { ...load<Record<string, number>>("ports", {}), [name]: port });
+        return port;
+      }
     },
     secret: (name) => {
       const kept = load<Record<string, string>>("secrets", {});

@@ -10,12 +10,19 @@ export interface Hardware {
   readonly disks: readonly string[];
   /** Whether the firmware is UEFI. */
   readonly efi: boolean;
-  /** What findmnt says of `/`. */
-  readonly root: { readonly source: string; readonly uuid: string; readonly fsType: string };
+  /** What findmnt says of `/`, and what its filesystem is called. */
+  readonly root: {
+    readonly source: string;
+    readonly uuid: string;
+    readonly fsType: string;
+    readonly label: string;
+  };
   /** Names of the network links. */
   readonly links: readonly string[];
 }
 
+/** NixOS's manual calls the root filesystem so. */
+const label = "nixos";
 const uuid = "5eedf1ee-0000-4000-8000-000000000001";
 
 const HETZNER_GIB: Readonly<Record<string, number>> = {
@@ -54,7 +61,7 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: serverType.startsWith("cax") ? "aarch64" : "x86_64",
         kvm: false,
         disks: ["/dev/sda"],
-        root: { source: "/dev/sda1", uuid, fsType: "ext4" },
+        root: { source: "/dev/sda1", uuid, fsType: "ext4", label },
         links: ["lo", "eth0"],
         efi: serverType.startsWith("cax"),
       };
@@ -64,7 +71,7 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: "x86_64",
         kvm: true,
         disks: ["/dev/vda"],
-        root: { source: "/dev/vda1", uuid, fsType: "ext4" },
+        root: { source: "/dev/vda1", uuid, fsType: "ext4", label },
         links: ["lo", "eth0", "eth1"],
         efi: false,
       };
@@ -74,7 +81,7 @@ export function hardwareOf(provider: Provider, serverType = ""): Hardware {
         arch: "x86_64",
         kvm: true,
         disks: ["/dev/nvme0n1", "/dev/nvme1n1"],
-        root: { source: "/dev/nvme0n1p2", uuid, fsType: "ext4" },
+        root: { source: "/dev/nvme0n1p2", uuid, fsType: "ext4", label },
         links: ["lo", "enp1s0"],
         efi: true,
       };

@@ -183,7 +183,7 @@ export class SimulatedHost {
     writeFileSync(join(facts, "boot_id"), `${randomUUID()}\n`);
     writeFileSync(join(facts, "arch"), `${hardware.arch}\n`);
     writeFileSync(join(facts, "disks"), `${hardware.disks.join("\n")}\n`);
-    const { source, uuid, fsType } = hardware.root;
+    const { source, uuid, fsType, label } = hardware.root;
     writeFileSync(join(facts, "root"), `${source} ${uuid} ${fsType}\n`);
     for (const link of hardware.links) mkdirSync(join(this.root, "sys/class/net", link), { recursive: true });
     if (hardware.efi) mkdirSync(join(this.root, "sys/firmware/efi"), { recursive: true });
@@ -191,7 +191,8 @@ export class SimulatedHost {
       root: this.root,
       scratch: join(directory, "scratch"),
       kvm: hardware.kvm,
-      disks: hardware.disks,
+      disks: [...new Set([...hardware.disks, source])],
+      links: { [`/dev/disk/by-uuid/${uuid}`]: source, [`/dev/disk/by-label/${label}`]: source },
       bashIsSh: phase !== "ubuntu",
       binds: {
         "/proc/meminfo": join(facts, "meminfo"),

@@ -24,6 +24,8 @@ export interface Layout {
   readonly binds: Readonly<Record<string, string>>;
   /** Device paths that are block devices on the host. */
   readonly disks: readonly string[];
+  /** Other names of devices: target by link. */
+  readonly links: Readonly<Record<string, string>>;
   readonly kvm: boolean;
   /** NixOS has bash as /bin/sh; Debian and Ubuntu do not. */
   readonly bashIsSh: boolean;
@@ -169,6 +171,7 @@ ln -s /proc/self/fd dev/fd; ln -s fd/0 dev/stdin; ln -s fd/1 dev/stdout; ln -s f
 mkdir -m 1777 dev/shm
 mount -a --fstab ${quote(fstab)}
 ${layout.disks.map((disk) => blockDevice(disk, spare)).join("\n")}
+${Object.entries(layout.links).map(deviceLink).join("\n")}
 exec chroot . /bin/sh -c 'cd /root; echo "$0"; exec 3<&0 >/dev/null 2>&1; trap "exit 10" USR1; trap "exit 11" USR2; cat <&3 & wait $!' "$pid"`;
 }
 
@@ -180,6 +183,11 @@ function blockDevice(disk: string, spare: string | undefined): string {
       ? ":"
       : `{ touch ${path}; mount --bind ${quote(spare)} ${path}; mount -o remount,bind,nodev ${path}; }`;
   return `mkdir -p "$(dirname ${path})"; mknod ${path} b 120 0 2>/dev/null || ${borrowed}`;
+}
+
+function deviceLink([link, target]: readonly [string, string]): string {
+  const path = quote(link.slice(1));
+  return `mkdir -p "$(dirname ${path})"; ln -sf ${quote(target)} ${path}`;
 }
 
 function spareBlockDevice(): string | undefined {
