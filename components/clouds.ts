@@ -2,7 +2,7 @@
 import digitalocean from "@pulumi/digitalocean";
 import hcloud from "@pulumi/hcloud";
 import type * as pulumi from "@pulumi/pulumi";
-import type { Fleet, Provider } from "../fleet/model.ts";
+import type { Fleet, Host, Provider } from "../fleet/model.ts";
 import { hashOf } from "../fleet/revision.ts";
 
 export interface HetznerParts {
@@ -12,7 +12,10 @@ export interface HetznerParts {
 
 export interface DigitalOceanParts {
   readonly sshKeyFingerprints: readonly pulumi.Output<string>[];
+  /** Tag that the fleet's firewall selects by. */
   readonly fleetTag: pulumi.Output<string>;
+  /** By name: `tag:prod`, `group:builder`. They stay in an account when the last droplet goes, unless removed. */
+  readonly tags: ReadonlyMap<string, pulumi.Output<string>>;
 }
 
 export interface Clouds {
@@ -24,7 +27,10 @@ export interface Clouds {
 const wireguardPort = 51820;
 const anywhere = ["0.0.0.0/0", "::/0"];
 
-/** Creates the parts of a cloud when its first host asks for them. */
+/**
+ * Creates the parts of the clouds that the fleet uses.
+ * @param opts guards the firewalls; keys come and go with the operators
+ */
 export function cloudsOf(fleet: Fleet, opts: pulumi.CustomResourceOptions): Clouds {
   const uses = (provider: Provider) => fleet.hosts.some((host) => host.provider === provider);
   const hetzner = uses("hetzner") ? createHetzner(fleet, opts) : undefined;
@@ -44,7 +50,7 @@ export function cloudsOf(fleet: Fleet, opts: pulumi.CustomResourceOptions): Clou
 function createHetzner(fleet: Fleet, opts: pulumi.CustomResourceOptions): HetznerParts {
   const sshKeys = fleet.operators.map((publicKey) => {
     const name = keyName(fleet, publicKey);
-    return new hcloud.SshKey(`hetzner-${name}`, { name, publicKey, labels: { fleet: fleet.name } }, opts);
+    return new hcloud.SshKey(`hetzner-${name}`, { name, publicKey, labels: { fleet: fleet.name } });
   });
   const firewall = new hcloud.Firewall(
     "hetzner-firewall",
@@ -65,7 +71,7 @@ function createHetzner(fleet: Fleet, opts: pulumi.CustomResourceOptions): Hetzne
 function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): DigitalOceanParts {
   const sshKeys = fleet.operators.map((publicKey) => {
     const name = keyName(fleet, publicKey);
-    return new digitalocean.SshKey(`digitalocean-${name}`, { name, publicKey }, opts);
+    return new digitalocean.SshKey(`digitalocean-${name}`, { name, publicKey });
   });
   const tag = new digitalocean.Tag("digitalocean-tag", { name: fleet.name }, opts);
   const outbound = (protocol: string, portRange?: string) => ({
@@ -87,7 +93,21 @@ function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): D
     },
     opts,
   );
-  return { sshKeyFingerprints: sshKeys.map(({ fingerprint }) => fingerprint), fleetTag: tag.id };
+  const words = fleet.hosts.filter(({ provider }) => provider === "digitalocean").flatMap(tagWords);
+  const tags = [...new Set(words)].map((word): [string, pulumi.Output<string>] => [
+    word,
+    new digitalocean.Tag(`digitalocean-${word.replace(":", "-")}`, { name: `${fleet.name}:${word}` }).id,
+  ]);
+  return {
+    sshKeyFingerprints: sshKeys.map(({ fingerprint }) => fingerprint),
+    fleetTag: tag.id,
+    tags: new Map(tags),
+  };
+}
+
+/** What a droplet is tagged with, beside the fleet. */
+export function tagWords(host: Pick<Host, "group" | "tags">): string[] {
+  return [`group:${host.group}`, ...host.tags.map((tag) => `tag:${tag}`)];
 }
 
 /** From the key alone, so that renaming an operator makes nothing anew. */

@@ -1,5 +1,4 @@
 /** A fleet as resources, and what the stack says of it afterwards. */
-import * as pulumi from "@pulumi/pulumi";
 import type { ParsedFleet } from "../fleet/parse.ts";
 import { FlotillaProvider, Seed } from "../provider/sdk.ts";
 import { cloudsOf } from "./clouds.ts";
@@ -13,11 +12,12 @@ export type FleetOutputs = Readonly<Record<"hosts" | "kinds" | "runners", unknow
 export function createFleet(parsed: ParsedFleet): FleetOutputs {
   const { fleet, vaultAuth } = parsed;
   const protect = fleet.hosts.some((host) => host.protect);
-  const flotilla = new FlotillaProvider("flotilla", { settings: settingsOf(parsed) });
+  const settings = settingsOf(parsed);
+  const flotilla = new FlotillaProvider("flotilla", { settings });
   const { seed } = new Seed("seed", { provider: flotilla, protect });
   const vault = createVault(fleet, vaultAuth, { protect });
   const clouds = cloudsOf(fleet, { protect });
-  const hosts = createWaves({ fleet, seed, clouds, vault, flotilla });
+  const hosts = createWaves({ fleet, seed, clouds, vault, flotilla, settings });
   return {
     hosts: Object.fromEntries(hosts.map(describeHost)),
     kinds: Object.fromEntries(fleet.kinds.map(({ name, revision }) => [name, revision])),
@@ -38,16 +38,15 @@ function describeRunners({ spec }: CreatedHost): [string, unknown][] {
 }
 
 /** All that the provider needs and no resource holds. */
-function settingsOf({ fleet, credentials, vaultAuth }: ParsedFleet): pulumi.Output<string> {
+function settingsOf({ fleet, credentials, vaultAuth }: ParsedFleet): string {
   const { address, namespace, mount, approleMount } = fleet.vault;
-  return pulumi.secret(
-    JSON.stringify({
-      fleet: fleet.name,
-      forges: Object.fromEntries(fleet.forges.map(({ name, kind, url }) => [name, { kind, url }])),
-      credentials,
-      vault: { address, namespace, mount, approleMount, auth: vaultAuth },
-      parallel: fleet.rollout.parallel,
-      drainSeconds: fleet.rollout.drainMinutes * 60,
-    }),
-  );
+  return JSON.stringify({
+    fleet: fleet.name,
+    forges: Object.fromEntries(fleet.forges.map(({ name, kind, url }) => [name, { kind, url }])),
+    credentials,
+    vault: { address, namespace, mount, approleMount, auth: vaultAuth },
+    parallel: fleet.rollout.parallel,
+    drainSeconds: fleet.rollout.drainMinutes * 60,
+    bootSeconds: fleet.rollout.bootMinutes * 60,
+  });
 }

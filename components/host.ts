@@ -17,6 +17,8 @@ export interface FleetParts {
   readonly clouds: Clouds;
   readonly vault: FleetVault;
   readonly flotilla: FlotillaProvider;
+  /** The provider's settings: secret. */
+  readonly settings: string;
 }
 
 export interface CreatedHost {
@@ -29,7 +31,7 @@ export interface CreatedHost {
 export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi.Resource[]): CreatedHost {
   const { vault, flotilla } = parts;
   const keys = hostKeysOf(spec, parts.seed);
-  const machine = createMachine(spec, parts, keys.boot);
+  const machine = createMachine(spec, parts, keys);
   const opts = { parent: machine, provider: flotilla };
   const connection = {
     host: spec.name,
@@ -89,10 +91,13 @@ interface OutputKey {
   readonly privateKey: pulumi.Output<string>;
 }
 
-/** Public halves are no secret, so previews show them. An adopted machine keeps the key it has. */
+/**
+ * Public halves are no secret, so previews show them. An adopted machine keeps the key it has; an existing one keeps
+ * its key when it is installed again, so that the next install still knows it.
+ */
 function hostKeysOf(spec: Host, seed: pulumi.Output<string>): Record<HostKeyPurpose, OutputKey> {
   const existing = spec.provider === "existing" ? spec : undefined;
-  const life = existing?.installId ?? String(spec.generation);
+  const life = existing === undefined ? String(spec.generation) : "existing";
   const derive = (purpose: HostKeyPurpose): OutputKey => {
     const key = seed.apply((each) => deriveHostKey(each, spec.name, life, purpose));
     return { privateKey: key.privateKey, publicKey: pulumi.unsecret(key.publicKey) };
@@ -104,13 +109,14 @@ function hostKeysOf(spec: Host, seed: pulumi.Output<string>): Record<HostKeyPurp
   };
 }
 
-function createMachine(spec: Host, parts: FleetParts, bootKey: OutputKey): Machine {
-  const { fleet, clouds, vault } = parts;
+function createMachine(spec: Host, parts: FleetParts, keys: Record<HostKeyPurpose, OutputKey>): Machine {
+  const { fleet, clouds, vault, settings } = parts;
   const opts = { protect: spec.protect };
   const userData = pulumi
-    .all([bootKey.publicKey, bootKey.privateKey])
+    .all([keys.boot.publicKey, keys.boot.privateKey])
     .apply(([publicKey, privateKey]) => renderUserData({ publicKey, privateKey }, fleet.operators));
-  const boot = { userData, after: vault.ready };
+  const resize = { host: spec.name, sshPort: spec.sshPort, hostKey: keys.host.publicKey, settings };
+  const boot = { userData, resize, after: vault.ready };
   switch (spec.provider) {
     case "hetzner":
       return new HetznerHost(spec.name, { spec, fleet: fleet.name, ...boot, ...clouds.hetzner }, opts);

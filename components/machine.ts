@@ -1,5 +1,6 @@
 /** The port between machines and the rest: what every provider's component gives, and nothing more. */
 import type * as pulumi from "@pulumi/pulumi";
+import type { ResizeArgs } from "./resize.ts";
 
 export interface Machine extends pulumi.ComponentResource {
   /** Known in a preview unless the machine is new. */
@@ -12,6 +13,8 @@ export interface Machine extends pulumi.ComponentResource {
 export interface BootArgs {
   /** cloud-config with the boot host key: secret. */
   readonly userData: pulumi.Output<string>;
+  /** How to reach the machine for a drain before its type changes. */
+  readonly resize: ResizeArgs;
   /** What must stand before a machine is paid for. */
   readonly after: readonly pulumi.Resource[];
 }

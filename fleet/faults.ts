@@ -19,8 +19,15 @@ export class ConfigError extends RunError {
   }
 }
 
-/** A found value as an operator would recognise it. */
+/** A found value as an operator would recognise it; a private key in the wrong place stays hidden. */
 export function show(value: unknown): string {
   const text = JSON.stringify(value) ?? "nothing";
+  if (text.includes("PRIVATE KEY")) return "a private key";
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
+
+/** The choice that an operator has. */
+export function oneOf(names: Iterable<string>): string {
+  const sorted = [...names].toSorted();
+  return sorted.length === 0 ? "there is none yet" : `one of ${sorted.join(", ")}`;
 }

@@ -17,7 +17,7 @@ export type HostKeyPurpose = "boot" | "host";
 /**
  * The Ed25519 key of one life of one machine.
  * @param seed the fleet's seed, hex
- * @param life what changes when the machine is replaced: its generation or installId
+ * @param life what changes when the machine is another one: its generation
  */
 export function deriveHostKey(seed: string, host: string, life: string, purpose: HostKeyPurpose): HostKey {
   const info = JSON.stringify(["flotilla ssh host key", host, life, purpose]);

@@ -19,11 +19,14 @@ const defaultLayout = { hetzner: "hetzner", digitalocean: "digitalocean", existi
 export function expandHosts(config: FleetConfig, nix: NixSources, faults: Fault[]): ExpandedHost[] {
   const groups = Object.entries(config.hosts);
   const owner = new Map<string, string>();
+  checkAddresses(config, faults);
   return groups.flatMap(([group, entry]) => {
     checkTags(group, entry, nix, faults);
     const disk = resolveDisk(group, entry, nix, faults);
     if (entry.provider === "existing") checkConsent(group, entry, nix, faults);
-    return hostNames(group, entry).flatMap((name) => {
+    const names = hostNames(group, entry);
+    checkGenerations(group, entry, names, faults);
+    return names.flatMap((name) => {
       const other = owner.get(name);
       if (other !== undefined) {
         faults.push({
@@ -60,11 +63,13 @@ function expand(
   };
   switch (entry.provider) {
     case "hetzner": {
-      const { provider, type, location, generation } = entry;
+      const { provider, type, location } = entry;
+      const generation = entry.generations[name] ?? entry.generation;
       return { ...base, provider, type, location, generation, sshPort: 22, system: hetznerSystem(type) };
     }
     case "digitalocean": {
-      const { provider, size, region, generation } = entry;
+      const { provider, size, region } = entry;
+      const generation = entry.generations[name] ?? entry.generation;
       return { ...base, provider, size, region, generation, sshPort: 22, system: "x86_64-linux" };
     }
     case "existing": {
@@ -99,6 +104,17 @@ function checkTags(group: string, entry: HostGroup, nix: NixSources, faults: Fau
   });
 }
 
+function checkGenerations(group: string, entry: HostGroup, names: readonly string[], faults: Fault[]): void {
+  if (entry.provider === "existing") return;
+  for (const name of Object.keys(entry.generations)) {
+    if (!names.includes(name))
+      faults.push({
+        path: `hosts.${group}.generations.${name}`,
+        message: `the group has no host of this name; one of ${names.join(", ")}`,
+      });
+  }
+}
+
 function resolveDisk(group: string, entry: HostGroup, nix: NixSources, faults: Fault[]): Disk | undefined {
   const path = `hosts.${group}.disk`;
   if (entry.provider === "existing" && entry.adopt) {
@@ -119,6 +135,22 @@ function resolveDisk(group: string, entry: HostGroup, nix: NixSources, faults: F
     message: `${show(entry.disk)} is not an absolute path; use /dev/disk/by-id/… or a layout of nix/disks (${[...nix.disks].toSorted().join(", ")})`,
   });
   return { layout };
+}
+
+/** One machine under two names would be wiped by the one while it runs the jobs of the other. */
+function checkAddresses(config: FleetConfig, faults: Fault[]): void {
+  const owner = new Map<string, string>();
+  for (const [group, entry] of Object.entries(config.hosts)) {
+    if (entry.provider !== "existing") continue;
+    const endpoint = `${entry.address} ${entry.sshPort}`;
+    const other = owner.get(endpoint);
+    if (other !== undefined)
+      faults.push({
+        path: `hosts.${group}.address`,
+        message: `${show(entry.address)} is the machine of hosts.${other} already; remove one of the two or mend the address`,
+      });
+    owner.set(endpoint, group);
+  }
 }
 
 function checkConsent(

@@ -181,5 +181,9 @@ export interface Fleet {
   readonly sshFrom: readonly string[];
   readonly operators: readonly string[];
   readonly waves: readonly Wave[];
-  readonly rollout: { readonly parallel: number; readonly drainMinutes: number };
+  readonly rollout: {
+    readonly parallel: number;
+    readonly drainMinutes: number;
+    readonly bootMinutes: number;
+  };
 }

@@ -5,7 +5,7 @@ import type { Disk } from "./model.ts";
 import { hashOf } from "./revision.ts";
 
 export interface NixSources {
-  /** Text by path below `nix/`, with forward slashes. */
+  /** Content by path below `nix/`, with forward slashes; a character for each byte. */
   readonly files: ReadonlyMap<string, string>;
   readonly profiles: ReadonlySet<string>;
   readonly disks: ReadonlySet<string>;
@@ -13,12 +13,12 @@ export interface NixSources {
 }
 
 export function readNixSources(directory: string): NixSources {
-  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter(
-    (entry) => entry.isFile() && (entry.name.endsWith(".nix") || entry.name === "flake.lock"),
+  const entries = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.isFile(),
   );
   const files = entries.map((entry): [string, string] => {
     const path = join(entry.parentPath, entry.name);
-    return [path.slice(directory.length + 1).replaceAll("\\", "/"), readFileSync(path, "utf8")];
+    return [path.slice(directory.length + 1).replaceAll("\\", "/"), readFileSync(path, "latin1")];
   });
   return nixSources(new Map(files));
 }
@@ -27,16 +27,19 @@ export function nixSources(files: ReadonlyMap<string, string>): NixSources {
   const inside = (folder: string) =>
     new Set(
       [...files.keys()]
-        .filter((path) => posix.dirname(path) === folder)
+        .filter((path) => posix.dirname(path) === folder && path.endsWith(".nix"))
         .map((path) => posix.basename(path, ".nix")),
     );
   return { files, profiles: inside("profiles"), disks: inside("disks"), hosts: inside("hosts") };
 }
 
+/** Folders of which a kind takes what it is made of, and not the rest; `.` holds them. */
+const choices = new Set([".", "profiles", "disks", "hosts", "kinds"]);
+
 /**
  * Hashes by path of exactly the files that a kind is made of: the flake, its lock, the base profile, the kind's own
- * profiles, disk layout and host file, and whatever those name by a relative path. A folder that is named means its
- * default.nix; a folder without one is a choice that the kind makes (`profiles`, `disks`, `hosts`).
+ * profiles, disk layout and host file, and whatever Nix files among those name by a relative path. A folder that is
+ * named means its default.nix, or all that is in it when it has none.
  */
 export function nixFilesOf(
   kind: { readonly tags: readonly string[]; readonly disk?: Disk; readonly host?: string },
@@ -55,14 +58,25 @@ export function nixFilesOf(
     const text = nix.files.get(path);
     if (text === undefined || path in hashes) continue;
     hashes[path] = hashOf(text, 64);
-    for (const [literal] of withoutComments(text).matchAll(/(?<![\w./-])\.{1,2}\/[\w./+-]*/g)) {
-      const target = posix.join(posix.dirname(path), literal);
-      waiting.push(target.endsWith(".nix") ? target : posix.join(target, "default.nix"));
-    }
+    if (path.endsWith(".nix")) waiting.push(...namedIn(text, posix.dirname(path), nix));
   }
   return hashes;
 }
 
+/** Files that a Nix file names. One that only looks like a path, in a string, counts when there is such a file. */
+function namedIn(text: string, folder: string, nix: NixSources): string[] {
+  const literals = withoutComments(text).match(/(?<![\w./}~+-])[\w.+-]+(?:\/[\w.+-]*)+/g) ?? [];
+  return literals.flatMap((literal) => {
+    const target = posix.join(folder, literal).replace(/\/$/, "");
+    if (nix.files.has(target)) return [target];
+    const whole = posix.join(target, "default.nix");
+    if (nix.files.has(whole) || choices.has(target)) return [whole];
+    return [...nix.files.keys()].filter((path) => path.startsWith(`${target}/`));
+  });
+}
+
+/** Strings stay as they are: in them, `#` and a slash with a star begin no comment. */
 function withoutComments(text: string): string {
-  return text.replaceAll(/\/\*[\s\S]*?\*\//g, "").replaceAll(/(^|\s)#.*$/gm, "");
+  const stringOrComment = /("(?:\\[\s\S]|[^"\\])*"|''(?:''[$'\\]|'(?!')|[^'])*'')|#.*|\/\*[\s\S]*?\*\//g;
+  return text.replaceAll(stringOrComment, (_, string: string | undefined) => string ?? " ");
 }

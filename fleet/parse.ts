@@ -1,6 +1,5 @@
 /** Configuration → Fleet. Reports every fault at once and returns plain, readonly data. */
-import type { z } from "zod";
-import { ConfigError, type Fault, show } from "./faults.ts";
+import { ConfigError, type Fault, oneOf, show } from "./faults.ts";
 import { expandHosts } from "./hosts.ts";
 import { resolveIdentity } from "./identity.ts";
 import { kindOf } from "./kinds.ts";
@@ -9,7 +8,9 @@ import type { NixSources } from "./nix-sources.ts";
 import { placeRunners } from "./placement.ts";
 import { hashOf } from "./revision.ts";
 import { resolveRunners } from "./runners.ts";
+import { salvage, type Written, writtenIn } from "./salvage.ts";
 import { type Credentials, configSchema, type FleetConfig, type VaultAuth } from "./schema.ts";
+import { describeIssue } from "./schema-faults.ts";
 import { wavesOf } from "./waves.ts";
 
 export interface RawConfig {
@@ -31,17 +32,26 @@ export interface ParsedFleet {
 export function parseFleet(raw: RawConfig, nix: NixSources): ParsedFleet {
   const faults: Fault[] = [];
   const parsed = configSchema.safeParse(raw.values);
-  if (!parsed.success) faults.push(...parsed.error.issues.flatMap((issue) => describe(issue, raw.values)));
-  const config = parsed.success ? parsed.data : salvage(raw.values);
+  if (!parsed.success)
+    faults.push(...parsed.error.issues.flatMap((issue) => describeIssue(issue, raw.values)));
+  const config = inOrder(parsed.success ? parsed.data : salvage(raw.values));
+  const written = writtenIn(raw.values, config);
 
   const name = `${raw.project}-${raw.stack}`;
   const forges = Object.entries(config.forges).map(
     ([key, { kind, url }]): Forge => ({ name: key, kind, url }),
   );
   const hosts = expandHosts(config, nix, faults);
-  const runners = resolveRunners(config, forges, hosts, faults);
+  const runners = resolveRunners(config, forges, hosts, written, faults);
   const placed = placeRunners(hosts, runners, faults);
-  checkCredentials(config, raw.cloudTokens, faults);
+  checkCredentials(written, raw.cloudTokens, faults);
+  checkAccess(raw.values, written, faults);
+  const { canary } = config.rollout;
+  if (typeof canary === "string" && !written.tags.has(canary))
+    faults.push({
+      path: "rollout.canary",
+      message: `no host has the tag ${show(canary)}, so none would go first; ${oneOf(written.tags)}, or give a number`,
+    });
 
   if (faults.length > 0) throw new ConfigError(faults);
 
@@ -72,58 +82,66 @@ export function parseFleet(raw: RawConfig, nix: NixSources): ParsedFleet {
       sshFrom: config.sshFrom,
       operators: authorizedKeys,
       waves: wavesOf(finished, config.rollout.canary),
-      rollout: { parallel: config.rollout.parallel, drainMinutes: config.rollout.drainMinutes },
+      rollout: {
+        parallel: config.rollout.parallel,
+        drainMinutes: config.rollout.drainMinutes,
+        bootMinutes: config.rollout.bootMinutes,
+      },
     },
     credentials: config.credentials,
     vaultAuth: config.vault.auth,
   };
 }
 
-/** What is well-formed of a malformed configuration, so that faults across its parts are found as well. */
-function salvage(values: Readonly<Record<string, unknown>>): FleetConfig {
-  const pick = (key: keyof typeof configSchema.shape): unknown => {
-    const shape = configSchema.shape[key];
-    const whole = shape.safeParse(values[key]);
-    if (whole.success) return whole.data;
-    const value = values[key];
-    if (typeof value !== "object" || value === null || Array.isArray(value))
-      return shape.safeParse(undefined).data ?? {};
-    const entries = Object.entries(value).filter(
-      ([name, entry]) => shape.safeParse({ [name]: entry }).success,
-    );
-    return shape.safeParse(Object.fromEntries(entries)).data ?? {};
-  };
-  return Object.fromEntries(
-    Object.keys(configSchema.shape).map((key) => [key, pick(key as keyof typeof configSchema.shape)]),
-  ) as FleetConfig;
+/** By name: the order in which an operator wrote groups and runners decides nothing. */
+function inOrder(config: FleetConfig): FleetConfig {
+  const { hosts, runners, forges } = config;
+  return { ...config, hosts: byName(hosts), runners: byName(runners), forges: byName(forges) };
 }
 
-function checkCredentials(config: FleetConfig, cloudTokens: ReadonlySet<string>, faults: Fault[]): void {
-  for (const name of Object.keys(config.forges)) {
+function byName<T>(map: Readonly<Record<string, T>>): Record<string, T> {
+  return Object.fromEntries(Object.entries(map).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function checkCredentials(written: Written, cloudTokens: ReadonlySet<string>, faults: Fault[]): void {
+  for (const name of written.forges) {
     if (name === "ssh")
       faults.push({ path: "forges.ssh", message: "this name is taken by credentials.ssh; choose another" });
-    else if (config.credentials[name] === undefined)
+    else if (!written.credentials.has(name))
       faults.push({
         path: `credentials.${name}`,
         message: `missing; run \`pulumi config set --path --secret 'flotilla:credentials.${name}.token'\``,
       });
   }
-  for (const name of Object.keys(config.credentials)) {
-    if (name !== "ssh" && config.forges[name] === undefined)
+  for (const name of written.credentials) {
+    if (name !== "ssh" && !written.forges.has(name))
       faults.push({
         path: `credentials.${name}`,
         message: `there is no forge ${show(name)}; remove it or add the forge`,
       });
   }
-  const providers = new Set<string>(Object.values(config.hosts).map(({ provider }) => provider));
   for (const [provider, key] of [
     ["hetzner", "hcloud:token"],
     ["digitalocean", "digitalocean:token"],
   ] as const) {
-    if (providers.has(provider) && !cloudTokens.has(provider))
+    if (written.providers.has(provider) && !cloudTokens.has(provider))
       faults.push({ path: key, message: `missing; run \`pulumi config set --secret ${key}\`` });
   }
-  if ((providers.has("hetzner") || providers.has("digitalocean")) && config.sshFrom.length === 0)
+}
+
+/** Who may log in, and from where. */
+function checkAccess(
+  values: Readonly<Record<string, unknown>>,
+  { providers }: Written,
+  faults: Fault[],
+): void {
+  if (providers.size > 0 && isEmpty(values.operators))
+    faults.push({
+      path: "operators",
+      message:
+        'missing; name who may log in, with their SSH public keys, e.g. { ann: "ssh-ed25519 AAAA…" }: hosts know no other way in',
+    });
+  if ((providers.has("hetzner") || providers.has("digitalocean")) && isEmpty(values.sshFrom))
     faults.push({
       path: "sshFrom",
       message:
@@ -131,57 +149,9 @@ function checkCredentials(config: FleetConfig, cloudTokens: ReadonlySet<string>,
     });
 }
 
-function describe(issue: z.core.$ZodIssue, values: unknown): Fault[] {
-  const path = issue.path.map(String).join(".");
-  const hidden = issue.path[0] === "credentials" || (issue.path[0] === "vault" && issue.path[1] === "auth");
-  const found = issue.path.reduce<unknown>(
-    (value, key) => (value as Record<PropertyKey, unknown> | undefined)?.[key],
-    values,
+/** Absent, or an empty map or list; anything else is the schema's to judge. */
+function isEmpty(value: unknown): boolean {
+  return (
+    value === undefined || (typeof value === "object" && value !== null && Object.keys(value).length === 0)
   );
-  const shown = hidden ? "the value" : show(found);
-  switch (issue.code) {
-    case "unrecognized_keys":
-      return issue.keys.map((key) => ({
-        path: [...issue.path.map(String), key].join("."),
-        message: "unknown key; remove it or mend its spelling",
-      }));
-    case "invalid_type":
-      return [
-        {
-          path,
-          message:
-            found === undefined
-              ? `missing; must be ${article(issue.expected)}`
-              : `${shown} is not ${article(issue.expected)}`,
-        },
-      ];
-    case "too_small":
-      return [{ path, message: `${shown} is too small; at least ${issue.minimum}` }];
-    case "too_big":
-      return [{ path, message: `${shown} is too big; at most ${issue.maximum}` }];
-    case "invalid_value":
-      return [{ path, message: `${shown} is none of ${issue.values.map(String).join(", ")}` }];
-    case "invalid_union":
-      if (issue.discriminator !== undefined) {
-        const known = path.startsWith("forges")
-          ? "github, forgejo, gitea"
-          : "hetzner, digitalocean, existing";
-        return [
-          {
-            path,
-            message: found === undefined ? `missing; one of ${known}` : `${shown} is none of ${known}`,
-          },
-        ];
-      }
-      return [{ path, message: hidden ? issue.message : `${shown} ${issue.message}` }];
-    case "invalid_key":
-      return [{ path, message: `the name ${issue.issues[0]?.message ?? "is not valid"}` }];
-    default:
-      return [{ path, message: hidden ? issue.message : `${shown} ${issue.message}` }];
-  }
-}
-
-function article(type: string): string {
-  const word = type === "int" ? "whole number" : type === "record" ? "map" : type;
-  return `${/^[aeiou]/.test(word) ? "an" : "a"} ${word}`;
 }

@@ -9,6 +9,8 @@ export function placeRunners<H extends ExpandedHost>(
   runners: readonly Runner[],
   faults: Fault[],
 ): (H & { readonly placements: readonly Placement[] })[] {
+  const owner = new Map<string, { readonly runner: string; readonly host: string }>();
+  const reported = new Set<string>();
   return hosts.map((host) => {
     const placements = runners
       .filter((runner) => runner.on.some((tag) => host.tags.includes(tag)))
@@ -19,15 +21,17 @@ export function placeRunners<H extends ExpandedHost>(
           instance: index + 1,
         })),
       );
-    const owner = new Map<string, string>();
     for (const { name, runner } of placements) {
       const other = owner.get(name);
-      if (other !== undefined)
+      const pair = `${runner.name} ${other?.runner}`;
+      if (other !== undefined && !reported.has(pair)) {
+        reported.add(pair);
         faults.push({
           path: `runners.${runner.name}`,
-          message: `its runner ${show(name)} on host ${host.name} is also made by runners.${other}; rename one of them`,
+          message: `its runner ${show(name)} on host ${host.name} is also made by runners.${other.runner} on host ${other.host}; rename one of them`,
         });
-      owner.set(name, runner.name);
+      }
+      owner.set(name, { runner: runner.name, host: host.name });
     }
     return { ...host, placements };
   });

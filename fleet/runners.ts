@@ -1,7 +1,8 @@
 /** Runner entries → runners, checked against the forges that they name and the hosts that carry them. */
-import { type Fault, show } from "./faults.ts";
+import { type Fault, oneOf, show } from "./faults.ts";
 import type { ExpandedHost } from "./hosts.ts";
 import type { Forge, ForgeKind, Runner, Scope } from "./model.ts";
+import type { Written } from "./salvage.ts";
 import type { FleetConfig, RunnerEntry } from "./schema.ts";
 
 const scopesOf: Readonly<Record<ForgeKind, readonly Scope["kind"][]>> = {
@@ -14,59 +15,49 @@ export function resolveRunners(
   config: FleetConfig,
   forges: readonly Forge[],
   hosts: readonly ExpandedHost[],
+  written: Written,
   faults: Fault[],
 ): Runner[] {
-  const tags = new Set(hosts.flatMap((host) => host.tags));
-  return Object.entries(config.runners).flatMap(([name, entry]) => {
+  const hasMinter = hosts.some(({ tags }) => tags.includes("minter")) || written.lostTags.has("minter");
+  return Object.entries(config.runners).map(([name, entry]) => {
     const path = `runners.${name}`;
     const forge = forges.find((candidate) => candidate.name === entry.forge);
-    if (forge === undefined)
+    if (!written.forges.has(entry.forge))
       faults.push({
         path: `${path}.forge`,
-        message: `${show(entry.forge)} is no forge of this fleet; one of ${forges.map((each) => each.name).join(", ")}`,
+        message: `${show(entry.forge)} is no forge of this fleet; ${oneOf(written.forges)}`,
       });
     entry.on.forEach((tag, index) => {
-      if (!tags.has(tag))
+      if (!written.tags.has(tag))
         faults.push({
           path: `${path}.on.${index}`,
-          message: `no host has the tag ${show(tag)}; one of ${[...tags].toSorted().join(", ")}`,
+          message: `no host has the tag ${show(tag)}; ${oneOf(written.tags)}`,
         });
     });
-    const scope = resolveScope(path, entry, forge, faults);
-    if (scope === undefined) return [];
+    const scope = resolveScope(entry.scope);
+    if (forge !== undefined && !scopesOf[forge.kind].includes(scope.kind))
+      faults.push({
+        path: `${path}.scope.${scope.kind}`,
+        message: `${forge.kind} has no such scope; ${oneOf(scopesOf[forge.kind])}`,
+      });
     const runner = resolveRunner(name, entry, scope, path, faults);
+    if (forge?.kind === "github" && runner.capacity > 1)
+      faults.push({
+        path: `${path}.capacity`,
+        message: "a GitHub runner takes one job at a time; use perHost for more",
+      });
     if (runner.isolation === "microvm") checkVirtualisation(path, runner, hosts, faults);
-    if (forge?.kind === "github" && runner.ephemeral && runner.isolation !== "microvm" && !tags.has("minter"))
+    if (forge?.kind === "github" && runner.ephemeral && runner.isolation !== "microvm" && !hasMinter)
       faults.push({
         path,
         message:
           "an ephemeral GitHub runner needs a fresh token for each job, and no host has the tag minter; tag one, or set ephemeral: false",
       });
-    return [runner];
+    return runner;
   });
 }
 
-function resolveScope(
-  path: string,
-  entry: RunnerEntry,
-  forge: Forge | undefined,
-  faults: Fault[],
-): Scope | undefined {
-  const given = Object.keys(entry.scope) as Scope["kind"][];
-  const [kind, ...more] = given;
-  if (kind === undefined || more.length > 0) {
-    faults.push({
-      path: `${path}.scope`,
-      message: `${show(entry.scope)} must name exactly one of repo, user, org, enterprise, instance`,
-    });
-    return undefined;
-  }
-  if (forge !== undefined && !scopesOf[forge.kind].includes(kind))
-    faults.push({
-      path: `${path}.scope.${kind}`,
-      message: `${forge.kind} has no such scope; one of ${scopesOf[forge.kind].join(", ")}`,
-    });
-  const { repo, user, org, enterprise } = entry.scope;
+function resolveScope({ repo, user, org, enterprise }: RunnerEntry["scope"]): Scope {
   if (repo !== undefined) {
     const [owner = "", name = ""] = repo.split("/");
     return { kind: "repo", owner, name };
@@ -95,7 +86,12 @@ function resolveRunner(
         });
     }
   }
-  const pool = { min: min ?? 1, max: max ?? min ?? 1, vcpus: vcpus ?? 2, memoryMib: memoryMib ?? 2048 };
+  const pool = {
+    min: min ?? 1,
+    max: max ?? Math.max(min ?? 1, 1),
+    vcpus: vcpus ?? 2,
+    memoryMib: memoryMib ?? 2048,
+  };
   if (microvm && pool.min > pool.max)
     faults.push({ path: `${path}.min`, message: `${pool.min} is more than max, ${pool.max}` });
   return {
@@ -119,11 +115,14 @@ function checkVirtualisation(
   hosts: readonly ExpandedHost[],
   faults: Fault[],
 ): void {
-  for (const host of hosts) {
-    if (host.provider === "hetzner" && runner.on.some((tag) => host.tags.includes(tag)))
-      faults.push({
-        path: `${path}.isolation`,
-        message: `microvm needs /dev/kvm, which Hetzner Cloud's ${host.type} of ${host.name} does not have; place it on bare metal or DigitalOcean`,
-      });
-  }
+  const groups = new Map(
+    hosts
+      .filter(({ tags }) => runner.on.some((tag) => tags.includes(tag)))
+      .flatMap((host) => (host.provider === "hetzner" ? [[host.group, host.type] as const] : [])),
+  );
+  for (const [group, type] of groups)
+    faults.push({
+      path: `${path}.isolation`,
+      message: `microvm needs /dev/kvm, which Hetzner Cloud's ${type} of hosts.${group} does not have; place it on bare metal or DigitalOcean`,
+    });
 }

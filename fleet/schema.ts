@@ -27,6 +27,8 @@ const groupBase = {
   tags: z.array(name).min(1),
   /** A new value replaces the group's machines: it is the consent to do so. */
   generation: z.int().min(1).default(1),
+  /** The same for single hosts of the group, by name. */
+  generations: z.record(z.string(), z.int().min(1)).default({}),
   /** A layout of `nix/disks`, or the absolute path of a device. */
   disk: z.string().min(1).optional(),
 };
@@ -68,20 +70,27 @@ const label = z
   .string()
   .regex(/^[^\s,]+$/, "has a comma or a space, which forges take for the end of a label; write two labels");
 
+const scope = z
+  .strictObject({
+    repo: z
+      .string()
+      .regex(/^[\w.-]+\/[\w.-]+$/, "is not owner/name")
+      .optional(),
+    user: z.string().min(1).optional(),
+    org: z.string().min(1).optional(),
+    enterprise: z.string().min(1).optional(),
+    instance: z.literal(true).optional(),
+  })
+  .refine(
+    (scopes) => Object.keys(scopes).length === 1,
+    "must name exactly one of repo, user, org, enterprise, instance",
+  );
+
 export const runnersSchema = z.record(
   name,
   z.strictObject({
     forge: z.string(),
-    scope: z.strictObject({
-      repo: z
-        .string()
-        .regex(/^[\w.-]+\/[\w.-]+$/, "is not owner/name")
-        .optional(),
-      user: z.string().min(1).optional(),
-      org: z.string().min(1).optional(),
-      enterprise: z.string().min(1).optional(),
-      instance: z.literal(true).optional(),
-    }),
+    scope,
     /** Tags; a host with any of them carries the runner. */
     on: z.array(name).min(1),
     /** Default: the runner's name. */
@@ -158,6 +167,8 @@ export const rolloutSchema = z
     parallel: z.int().min(1).max(100).default(10),
     /** How long a removal or a restart waits for running jobs, in minutes. */
     drainMinutes: z.int().min(0).max(1440).default(30),
+    /** How long a machine may take from its start to its first answer, in minutes. */
+    bootMinutes: z.number().min(0.1).max(60).default(5),
   })
   .prefault({});
 

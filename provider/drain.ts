@@ -7,7 +7,11 @@ import { Unreachable } from "./ssh.ts";
 /** flotilla-drain's exit code when jobs still run at the end of the time. */
 const stillRunning = 4;
 
-export async function drain(host: string, services: Services, context: Context): Promise<void> {
+export async function drain(
+  host: string,
+  services: Services,
+  context: Pick<Context, "signal" | "progress" | "warn">,
+): Promise<void> {
   const { drainSeconds } = services.settings;
   context.progress(`draining, at most ${Math.ceil(drainSeconds / 60)} min`);
   try {

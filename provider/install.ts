@@ -35,8 +35,6 @@ const hardwareSchema = z.object({
   links: z.array(z.string()),
 });
 
-/** How long a machine may take from its creation to its first answer. */
-const bootSeconds = 300;
 /** nixos-anywhere tries an unreachable machine for ever. */
 const installSeconds = 3600;
 
@@ -62,6 +60,7 @@ export function installType(services: () => Services): ResourceType {
 
 async function install(inputs: InstallInputs, services: Services, context: Context): Promise<void> {
   const { host, kind } = inputs;
+  const { bootSeconds } = services.settings;
   connect(inputs, services);
   context.progress("waiting for the machine");
   const ask = { signal: context.signal, device: kind.disk?.device };

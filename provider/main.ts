@@ -44,8 +44,9 @@ async function end(): Promise<void> {
   setTimeout(() => process.exit(0), abort.signal.aborted ? 200 : 0);
 }
 
-// Ctrl-C reaches the whole process group; the engine cancels us in its own time.
-process.on("SIGINT", () => undefined);
+// The engine ends its plugins with SIGINT and kills those that stay. Ctrl-C does not reach us: we have our own process
+// group, and the engine cancels us in its own time.
+process.on("SIGINT", () => void end());
 process.on("SIGTERM", () => void end());
 const parent = process.ppid;
 setInterval(() => {

@@ -54,8 +54,14 @@ export function registrationType(services: () => Services): ResourceType {
         outputs: { mark: randomUUID(), ...(id === undefined ? {} : { recordId: id }) },
       };
     },
-    /** Labels travel with the host's kind: the runner declares them when it converges. */
-    update: async (old) => old.outputs,
+    /** Where the forge does not keep them, the runner declares them itself when its host converges. */
+    update: async (old, news) => {
+      const { forge, scope, runner, labels } = readProperties(inputsSchema, news);
+      const client = services().forge(forge);
+      const found = client.setLabels === undefined ? undefined : await client.find(scope, runner);
+      if (found !== undefined) await client.setLabels?.(scope, found.id, labels);
+      return old.outputs;
+    },
     read: async (old) => {
       const { runner, forge, scope, ephemeral } = readProperties(inputsSchema, old.inputs);
       if (ephemeral) return old;

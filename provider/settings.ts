@@ -17,6 +17,8 @@ const settingsSchema = z.object({
   /** Installs, builds and pushes at once. */
   parallel: z.int().min(1),
   drainSeconds: z.int().min(0),
+  /** How long a machine may take from its start to its first answer. */
+  bootSeconds: z.number().positive(),
 });
 
 export type Settings = z.output<typeof settingsSchema>;

@@ -1,6 +1,8 @@
 /** The real Pulumi engine on a world: preview, up, refresh, destroy, with the repository's own program. */
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 import {
   type EngineEvent,
   LocalWorkspace,
@@ -10,9 +12,11 @@ import {
   type Stack,
 } from "@pulumi/pulumi/automation/index.js";
 import type { Fleet } from "../fleet/model.ts";
+import { hasUnfinished, releaseLock, settleUnfinished } from "./interrupted.ts";
 import type { Parts } from "./parts.ts";
 import { type RehearsedConfig, renderProject } from "./stack-config.ts";
 import { StackFile } from "./stack-file.ts";
+import { finder } from "./unfinished.ts";
 import type { World } from "./world.ts";
 
 export type Operation = "preview" | "up" | "refresh" | "destroy";
@@ -63,6 +67,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly targets?: readonly string[];
   readonly continueOnError?: boolean;
+  readonly skipPreview?: boolean;
 }
 
 /** Operations that change nothing. */
@@ -77,8 +82,17 @@ export class Engine {
     this.#options = options;
   }
 
+  /** As `pulumi up` does: an up whose preview fails changes nothing. */
   async run(operation: Operation, options: RunOptions): Promise<OperationResult> {
+    if (operation !== "up" || options.skipPreview === true) return this.#run(operation, options);
+    const { onStep: _, ...quietly } = options;
+    const preview = await this.#run("preview", quietly);
+    return preview.ok ? this.#run("up", options) : { ...preview, steps: [] };
+  }
+
+  async #run(operation: Operation, options: RunOptions): Promise<OperationResult> {
     const stack = await this.#open(options.config);
+    await this.#recover(stack, operation);
     this.#fleet = undefined;
     const steps = new Map<string, Step>();
     const diagnostics: { severity: string; urn: string; message: string }[] = [];
@@ -132,7 +146,7 @@ export class Engine {
       else if (operation === "refresh") await stack.refresh(common);
       else await stack.destroy({ ...common, continueOnError });
     } catch (error) {
-      failure = error instanceof Error ? error.message : String(error);
+      failure = lastError(error);
     }
     return {
       ok: failure === undefined,
@@ -149,9 +163,9 @@ export class Engine {
     };
   }
 
-  /** The state as Pulumi keeps it: secrets are ciphertext. */
+  /** Pulumi's state, with its secrets in clear: for looking at, never for writing. */
   async exportState(): Promise<unknown> {
-    return (await (await this.#stackOf()).exportStack()).deployment;
+    return JSON.parse(await this.#pulumi("stack", "export")).deployment;
   }
 
   async outputs(): Promise<Readonly<Record<string, { readonly value: unknown; readonly secret: boolean }>>> {
@@ -171,6 +185,30 @@ export class Engine {
       HCLOUD_ENDPOINT: parts.clouds.hetzner,
       DIGITALOCEAN_API_URL: parts.clouds.digitalocean,
     };
+  }
+
+  /** Settles what an earlier operation left that was killed. A preview changes nothing, so it leaves it as it is. */
+  async #recover(stack: Stack, operation: Operation): Promise<void> {
+    const { world, parts, stack: name } = this.#options;
+    const stateDir = join(world.dir, "state");
+    await releaseLock(stateDir, name);
+    if (operation === "preview" || !hasUnfinished(stateDir, name)) return;
+    const { deployment, urns } = await settleUnfinished(await this.exportState(), finder(parts));
+    world.save("settled", { version: 3, deployment });
+    await this.#pulumi("stack", "import", "--file", join(world.dir, "settled.json"));
+    if (urns.length > 0) await stack.refresh({ target: [...urns], color: "never" });
+  }
+
+  /** Unlike the Automation API's export this shows no secret. */
+  async #pulumi(...args: readonly string[]): Promise<string> {
+    await this.#stackOf();
+    const { world, stack } = this.#options;
+    const { stdout } = await promisify(execFile)(
+      join(world.dir, "pulumi", "bin", "pulumi"),
+      [...args, "--stack", stack, "--non-interactive"],
+      { cwd: join(world.dir, "project"), env: { ...process.env, ...this.env }, maxBuffer: 2 ** 30 },
+    );
+    return stdout;
   }
 
   /** The stack with this configuration in its file. */
@@ -212,11 +250,38 @@ export class Engine {
   async #command(pulumi: string): Promise<PulumiCommand> {
     const root = join(this.#options.world.dir, "pulumi");
     mkdirSync(join(root, "bin"), { recursive: true });
-    const link = join(root, "bin", "pulumi");
-    rmSync(link, { force: true });
-    symlinkSync(pulumi, link);
+    const program = join(root, "bin", "pulumi");
+    rmSync(program, { force: true });
+    writeFileSync(program, tethered(pulumi));
+    chmodSync(program, 0o755);
     return PulumiCommand.get({ root, skipVersionCheck: true });
   }
+}
+
+/**
+ * The engine in a session of its own, so that Ctrl-C at a terminal cancels it once, by way of the rehearsal: a second one
+ * would end it at once. It ends with the rehearsal, whose end of the pipe closes however that ends.
+ */
+function tethered(pulumi: string): string {
+  return `#!/bin/sh
+exec 3<&0 </dev/null
+setsid sh -c 'cat >/dev/null; kill -INT "$1" && sleep 5 && kill -KILL "$1"' sh $$ <&3 >/dev/null 2>&1 &
+exec 3<&-
+exec setsid '${pulumi.replaceAll("'", "'\\''")}' "$@"
+`;
+}
+
+/** Of the engine's own words the last error; all of its output is in the result as well. */
+function lastError(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const killed = /Command was killed with (\w+)/.exec(message);
+  if (killed !== null) return `the engine was killed (${killed[1]}); run again to go on`;
+  const [, last] =
+    message
+      .split("\n stderr: ")
+      .at(-1)
+      ?.match(/^(error: [\s\S]*?)(?=\n err\?: |$)/m) ?? [];
+  return (last ?? message).trim();
 }
 
 function stepOf(op: OpType, urn: string, type: string, diffs: readonly string[]): Step {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Engine, type Operation, type OperationResult, type RunOptions } from "./engine.ts";
 import { lockWorld } from "./lock.ts";
 import { type Parts, startParts } from "./parts.ts";
-import { applySet, readStackConfig, rehearsedConfig, type Tree } from "./stack-config.ts";
+import { applySet, readStackConfig, rehearsedConfig, type Tree, type WorldValues } from "./stack-config.ts";
 import { ensurePulumi } from "./tools/pulumi.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -24,6 +24,8 @@ export interface RehearsalOptions {
 export interface OperationOptions extends Omit<RunOptions, "config"> {
   /** `path=value` below `flotilla:`, for this run. */
   readonly set?: readonly string[];
+  /** What the world gives differently in this run, such as a rotated token. */
+  readonly values?: Partial<WorldValues>;
 }
 
 export interface RecordedCall {
@@ -64,9 +66,12 @@ export async function openRehearsal(options: RehearsalOptions): Promise<Rehearsa
       world,
       parts,
       engine,
-      run: async (operation, { set = [], ...rest } = {}) => {
+      run: async (operation, { set = [], values = {}, ...rest } = {}) => {
         const changed = set.reduce(applySet, config);
-        return engine.run(operation, { ...rest, config: rehearsedConfig(changed, parts.values) });
+        return engine.run(operation, {
+          ...rest,
+          config: rehearsedConfig(changed, { ...parts.values, ...values }),
+        });
       },
       calls: () => readCalls(world),
       close: async () => {

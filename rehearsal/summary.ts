@@ -43,8 +43,14 @@ export interface RunnerRow {
 /** @param fleet what the program meant; absent after a destroy. */
 export function hostRows(state: unknown, fleet: Fleet | undefined): HostRow[] {
   const resources = deployment.parse(state).resources ?? [];
+  const order = fleet?.hosts.map(({ name }) => name) ?? [];
+  const place = (component: Resource) => {
+    const at = order.indexOf(nameOf(component));
+    return at < 0 ? order.length : at;
+  };
   return resources
     .filter(({ type }) => type.startsWith(componentPrefix))
+    .toSorted((a, b) => place(a) - place(b))
     .map((component): HostRow => {
       const children = resources.filter(({ parent }) => parent === component.urn);
       const of = (suffix: string) => children.find(({ type }) => type.endsWith(suffix));
@@ -62,11 +68,14 @@ export function hostRows(state: unknown, fleet: Fleet | undefined): HostRow[] {
         tags: kind?.tags.join(" ") ?? "",
         kind: kind?.name ?? "",
         revision: text(converge?.outputs.revision),
-        state: stateOf(
-          install,
-          converge,
-          fleet?.hosts.find(({ name }) => name === nameOf(component))?.revision,
-        ),
+        state:
+          fleet === undefined || order.includes(nameOf(component))
+            ? stateOf(
+                install,
+                converge,
+                fleet?.hosts.find(({ name }) => name === nameOf(component))?.revision,
+              )
+            : "to be removed",
       };
     });
 }
@@ -75,6 +84,7 @@ export function runnerRows(state: unknown, forges: ReadonlyMap<string, ForgeServ
   const resources = deployment.parse(state).resources ?? [];
   return resources
     .filter(({ type }) => type === "flotilla:index:Registration")
+    .toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))
     .map(({ inputs }): RunnerRow => {
       const forge = text(inputs.forge);
       const runner = text(inputs.runner);

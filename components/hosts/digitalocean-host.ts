@@ -1,18 +1,17 @@
 import digitalocean from "@pulumi/digitalocean";
 import * as pulumi from "@pulumi/pulumi";
 import type { DigitalOceanHostSpec } from "../../fleet/model.ts";
+import { type DigitalOceanParts, tagWords } from "../clouds.ts";
 import { type BootArgs, bootImage, creationInputs, type Machine } from "../machine.ts";
+import { drainBeforeResize } from "../resize.ts";
 
-export interface DigitalOceanHostArgs extends BootArgs {
+export interface DigitalOceanHostArgs extends BootArgs, DigitalOceanParts {
   readonly spec: DigitalOceanHostSpec;
-  /** Tag that the fleet's firewall selects by. */
-  readonly fleetTag: pulumi.Output<string>;
-  readonly sshKeyFingerprints: readonly pulumi.Input<string>[];
 }
 
 /**
  * A DigitalOcean droplet. A new `generation` replaces it, deleting the old one first; image, keys, user data and region
- * are settled at its creation. A change of `size` powers it off and on again.
+ * are settled at its creation. A change of `size` drains it, then powers it off and on again.
  */
 export class DigitalOceanHost extends pulumi.ComponentResource implements Machine {
   readonly address: pulumi.Output<string>;
@@ -30,12 +29,13 @@ export class DigitalOceanHost extends pulumi.ComponentResource implements Machin
         image: bootImage.digitalocean,
         sshKeys: [...args.sshKeyFingerprints],
         userData: args.userData,
-        tags: [args.fleetTag, `group:${spec.group}`, ...spec.tags.map((tag) => `tag:${tag}`)],
+        tags: [args.fleetTag, ...tagWords(spec).map((word) => args.tags.get(word) ?? word)],
       },
       {
         parent: this,
         dependsOn: [...args.after],
         deleteBeforeReplace: true,
+        hooks: { beforeUpdate: [drainBeforeResize("size", args.resize)] },
         replacementTrigger: spec.generation,
         ignoreChanges: [...creationInputs, "region"],
       },

@@ -1,18 +1,18 @@
 import hcloud from "@pulumi/hcloud";
 import * as pulumi from "@pulumi/pulumi";
 import type { HetznerHostSpec } from "../../fleet/model.ts";
+import type { HetznerParts } from "../clouds.ts";
 import { type BootArgs, bootImage, creationInputs, type Machine } from "../machine.ts";
+import { drainBeforeResize } from "../resize.ts";
 
-export interface HetznerHostArgs extends BootArgs {
+export interface HetznerHostArgs extends BootArgs, HetznerParts {
   readonly spec: HetznerHostSpec;
   readonly fleet: string;
-  readonly sshKeyNames: readonly pulumi.Input<string>[];
-  readonly firewallId: pulumi.Output<string>;
 }
 
 /**
  * A Hetzner Cloud server. A new `generation` replaces it, deleting the old one first; image, keys, user data and
- * location are settled at its creation. A change of `type` powers it off and on again.
+ * location are settled at its creation. A change of `type` drains it, then powers it off and on again.
  */
 export class HetznerHost extends pulumi.ComponentResource implements Machine {
   readonly address: pulumi.Output<string>;
@@ -41,6 +41,7 @@ export class HetznerHost extends pulumi.ComponentResource implements Machine {
         parent: this,
         dependsOn: [...args.after],
         deleteBeforeReplace: true,
+        hooks: { beforeUpdate: [drainBeforeResize("serverType", args.resize)] },
         replacementTrigger: spec.generation,
         ignoreChanges: [...creationInputs, "location"],
       },

@@ -33,6 +33,10 @@ export interface ForgeClient {
   find(scope: Scope, name: string): Promise<RegisteredRunner | undefined>;
   /** All runners of the scope. */
   list(scope: Scope): Promise<readonly RegisteredRunner[]>;
+  /**
+   * Gives a runner other labels. Absent where the runner itself declares them when it starts (Forgejo, Gitea).
+   */
+  setLabels?(scope: Scope, id: string, labels: readonly string[]): Promise<void>;
   /** Removes the runner; a runner that is gone already is a success. */
   remove(scope: Scope, id: string): Promise<void>;
 }

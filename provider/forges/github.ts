@@ -44,11 +44,11 @@ export function createGithubClient(
   });
 
   const call = async <T>(
-    method: "GET" | "POST" | "DELETE",
+    method: "GET" | "POST" | "PUT" | "DELETE",
     scope: Scope,
     path: string,
     schema: z.ZodType<T>,
-    query: Readonly<Record<string, string | number>> = {},
+    query: Readonly<Record<string, string | number | readonly string[]>> = {},
   ): Promise<T> => {
     signal?.throwIfAborted();
     const route = `${runnersPath(forge, scope)}${path}`;
@@ -87,6 +87,9 @@ export function createGithubClient(
     createCredential: async ({ scope }) => {
       const { token, expires_at } = await call("POST", scope, "/registration-token", tokenSchema);
       return { credential: { kind: "registration-token", token, expiresAt: expires_at } };
+    },
+    setLabels: async (scope, id, labels) => {
+      await call("PUT", scope, `/${encodeURIComponent(id)}/labels`, z.unknown(), { labels });
     },
     remove: async (scope, id) => {
       try {

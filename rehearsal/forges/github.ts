@@ -134,6 +134,13 @@ export async function startGithub(world: World, options: GithubOptions): Promise
       status: 200,
       body: render(named(scope, request)),
     })),
+    ...scoped("PUT", "/{runner_id}/labels", (scope, request) => {
+      const runner = named(scope, request);
+      const labels = labelsOf(request.body);
+      runner.labels = [...DEFAULT_LABELS, ...labels.filter((label) => !DEFAULT_LABELS.includes(label))];
+      runners.save();
+      return { status: 200, body: { total_count: runner.labels.length, labels: render(runner).labels } };
+    }),
     ...scoped("DELETE", "/{runner_id}", (scope, request) => {
       const runner = named(scope, request);
       if (runner.busy) {

@@ -20,7 +20,7 @@ export interface ApiAnswer {
 }
 
 export interface Route {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** As in the forge's published description, e.g. `/orgs/{org}/actions/runners`. */
   readonly path: string;
   handle(request: ApiRequest): ApiAnswer;

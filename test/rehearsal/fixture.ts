@@ -3,10 +3,24 @@ import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { OperationResult } from "../../rehearsal/engine.ts";
-import { openRehearsal, type RecordedCall, type Rehearsal, type RehearsalOptions } from "../../rehearsal/rehearsal.ts";
+import {
+  openRehearsal,
+  type RecordedCall,
+  type Rehearsal,
+  type RehearsalOptions,
+} from "../../rehearsal/rehearsal.ts";
 
 const repo = join(import.meta.dirname, "..", "..");
-const parts = ["index.ts", "package.json", "Pulumi.yaml", "Pulumi.prod.yaml", "fleet", "components", "provider", "nix"];
+const parts = [
+  "index.ts",
+  "package.json",
+  "Pulumi.yaml",
+  "Pulumi.prod.yaml",
+  "fleet",
+  "components",
+  "provider",
+  "nix",
+];
 
 export interface Scratch {
   readonly dir: string;
@@ -43,18 +57,27 @@ export function changes(result: OperationResult): string[] {
 /** Hosts that any change is about, sorted. */
 export function touchedHosts(result: OperationResult, hosts: readonly string[]): string[] {
   const names = changes(result).map((change) => change.split(" ")[1] ?? "");
-  return hosts.filter((host) => names.some((name) => name === host || name.startsWith(`${host}-`))).toSorted();
+  return hosts
+    .filter((host) => names.some((name) => name === host || name.startsWith(`${host}-`)))
+    .toSorted();
 }
 
 /** The calls that an operation made, without what simulated runners do by themselves. */
-export async function callsDuring(rehearsal: Rehearsal, work: () => Promise<unknown>): Promise<RecordedCall[]> {
+export async function callsDuring(
+  rehearsal: Rehearsal,
+  work: () => Promise<unknown>,
+): Promise<RecordedCall[]> {
   const before = rehearsal.calls().length;
   await work();
-  return rehearsal.calls().slice(before).filter(({ call }) => !call.startsWith("runner "));
+  return rehearsal
+    .calls()
+    .slice(before)
+    .filter(({ call }) => !call.startsWith("runner "));
 }
 
 /** Fails with the operation's own words. */
 export function succeeded(result: OperationResult): OperationResult {
-  if (!result.ok) throw new Error(`the operation failed:\n${result.errors.join("\n")}\n${result.output.slice(-3000)}`);
+  if (!result.ok)
+    throw new Error(`the operation failed:\n${result.errors.join("\n")}\n${result.output.slice(-3000)}`);
   return result;
 }

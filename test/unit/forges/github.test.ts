@@ -34,6 +34,14 @@ describe("a runner's life on GitHub", () => {
     expect(server.runners()).toEqual([]);
   });
 
+  it("gives a runner that is there other labels", async () => {
+    const { client, server } = await start();
+    const { credential } = await client.createCredential(spec);
+    const { id } = server.connectRunner({ ...spec, credential });
+    await client.setLabels?.(REPO, id, ["nix"]);
+    expect((await client.find(REPO, spec.name))?.labels).toContain("nix");
+  });
+
   it("takes a runner that is gone already for removed", async () => {
     const { client } = await start();
     await client.remove(REPO, "4711");
