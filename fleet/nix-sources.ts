@@ -70,7 +70,7 @@ function namedIn(text: string, folder: string, nix: NixSources): string[] {
     const target = posix.join(folder, literal).replace(/\/$/, "");
     if (nix.files.has(target)) return [target];
     const whole = posix.join(target, "default.nix");
-    if (nix.files.has(whole) || choices.has(target)) return [whole];
+    if (nix.files.has(whole) || choices.has(target) || !literal.startsWith(".")) return [whole];
     return [...nix.files.keys()].filter((path) => path.startsWith(`${target}/`));
   });
 }

@@ -2,7 +2,7 @@
  * `node fleet/print.ts STACK [--json]` prints the fleet of Pulumi.STACK.yaml, in the directory that it runs in, without
  * Pulumi and without a secret. The order is stable, so the fleets of two checkouts can be compared.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parse, stringify } from "yaml";
@@ -116,7 +116,7 @@ function main(): void {
   );
 }
 
-if (process.argv[1] === import.meta.filename) {
+if (realpathSync(process.argv[1] ?? ".") === import.meta.filename) {
   try {
     main();
   } catch (error) {

@@ -2,8 +2,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { Operation, OperationResult, Step } from "./engine.ts";
+import type { Operation, OperationResult } from "./engine.ts";
 import { heldBack, realErrors } from "./failures.ts";
+import type { Step } from "./recorder.ts";
 import { openRehearsal, type Rehearsal, readCalls } from "./rehearsal.ts";
 import { hostRows, renderTable, runnerRows } from "./summary.ts";
 import { openWorld } from "./world.ts";

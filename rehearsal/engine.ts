@@ -3,35 +3,17 @@ import { execFile } from "node:child_process";
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
-import {
-  type EngineEvent,
-  LocalWorkspace,
-  type OpType,
-  PulumiCommand,
-  type PulumiFn,
-  type Stack,
-} from "@pulumi/pulumi/automation/index.js";
+import { LocalWorkspace, PulumiCommand, type PulumiFn, type Stack } from "@pulumi/pulumi/automation/index.js";
 import type { Fleet } from "../fleet/model.ts";
 import { hasUnfinished, releaseLock, settleUnfinished } from "./interrupted.ts";
 import type { Parts } from "./parts.ts";
+import { Recorder, type Step } from "./recorder.ts";
 import { type RehearsedConfig, renderProject } from "./stack-config.ts";
 import { StackFile } from "./stack-file.ts";
 import { finder } from "./unfinished.ts";
 import type { World } from "./world.ts";
 
 export type Operation = "preview" | "up" | "refresh" | "destroy";
-
-/** One resource that the engine planned to change, or did. */
-export interface Step {
-  readonly op: OpType;
-  readonly urn: string;
-  readonly type: string;
-  /** Logical name. */
-  readonly name: string;
-  readonly failed: boolean;
-  /** Properties that differ, where the engine says. */
-  readonly diffs: readonly string[];
-}
 
 export interface OperationResult {
   readonly ok: boolean;
@@ -70,9 +52,6 @@ export interface RunOptions {
   readonly skipPreview?: boolean;
 }
 
-/** Operations that change nothing. */
-const quiet: ReadonlySet<OpType> = new Set<OpType>(["same", "read", "refresh"]);
-
 export class Engine {
   readonly #options: EngineOptions;
   #fleet: Fleet | undefined;
@@ -94,42 +73,14 @@ export class Engine {
     const stack = await this.#open(options.config);
     await this.#recover(stack, operation);
     this.#fleet = undefined;
-    const steps = new Map<string, Step>();
-    const diagnostics: { severity: string; urn: string; message: string }[] = [];
+    const recorder = new Recorder(options.onStep ?? (() => undefined));
     let output = "";
-    const onEvent = (event: EngineEvent) => {
-      const planned = event.resourcePreEvent?.metadata;
-      if (planned !== undefined && !quiet.has(planned.op))
-        steps.set(
-          `${planned.op} ${planned.urn}`,
-          stepOf(planned.op, planned.urn, planned.type, planned.diffs ?? []),
-        );
-      const done = event.resOutputsEvent?.metadata;
-      if (done !== undefined && !quiet.has(done.op)) {
-        const step = stepOf(done.op, done.urn, done.type, done.diffs ?? []);
-        steps.set(`${done.op} ${done.urn}`, step);
-        options.onStep?.(step);
-      }
-      const failed = event.resOpFailedEvent?.metadata;
-      if (failed !== undefined) {
-        const step = { ...stepOf(failed.op, failed.urn, failed.type, []), failed: true };
-        steps.set(`${failed.op} ${failed.urn}`, step);
-        options.onStep?.(step);
-      }
-      const diagnostic = event.diagnosticEvent;
-      if (diagnostic !== undefined && (diagnostic.severity === "error" || diagnostic.severity === "warning"))
-        diagnostics.push({
-          severity: diagnostic.severity,
-          urn: diagnostic.urn ?? "",
-          message: diagnostic.message.replaceAll(/<\{%.*?%\}>/g, "").trim(),
-        });
-    };
     const onOutput = (text: string) => {
       output += text;
       options.onOutput?.(text);
     };
     const common = {
-      onEvent,
+      onEvent: recorder.take,
       onOutput,
       onError: onOutput,
       color: options.onOutput === undefined ? ("never" as const) : ("always" as const),
@@ -148,24 +99,22 @@ export class Engine {
     } catch (error) {
       failure = lastError(error);
     }
+    const { steps, diagnostics } = recorder;
+    const errors = diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message);
     return {
       ok: failure === undefined,
-      steps: [...steps.values()],
-      errors: [
-        ...diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message),
-        ...(failure === undefined || diagnostics.some(({ severity }) => severity === "error")
-          ? []
-          : [failure]),
-      ],
+      steps,
+      errors: failure === undefined || errors.length > 0 ? errors : [failure],
       diagnostics,
       output,
       fleet: this.#fleet,
     };
   }
 
-  /** Pulumi's state, with its secrets in clear: for looking at, never for writing. */
-  async exportState(): Promise<unknown> {
-    return JSON.parse(await this.#pulumi("stack", "export")).deployment;
+  /** Pulumi's state; its secrets are ciphertext unless they are asked for, to look at and never to write. */
+  async exportState(options: { readonly showSecrets?: boolean } = {}): Promise<unknown> {
+    const flags = options.showSecrets === true ? ["--show-secrets"] : [];
+    return JSON.parse(await this.#pulumi("stack", "export", ...flags)).deployment;
   }
 
   async outputs(): Promise<Readonly<Record<string, { readonly value: unknown; readonly secret: boolean }>>> {
@@ -175,7 +124,7 @@ export class Engine {
   get env(): Record<string, string> {
     const { world, parts } = this.#options;
     return {
-      PATH: [join(world.dir, "bin"), process.env.PATH ?? ""].join(delimiter),
+      PATH: worldPath(world),
       PULUMI_BACKEND_URL: `file://${join(world.dir, "state")}`,
       PULUMI_HOME: join(world.dir, "pulumi-home"),
       PULUMI_CONFIG_PASSPHRASE: world.secret("passphrase"),
@@ -229,6 +178,8 @@ export class Engine {
 
   async #create(): Promise<Stack> {
     const { world, repo, stack, pulumi } = this.#options;
+    // The program runs in this process, and finds the world's tools where the engine does.
+    process.env.PATH = this.env.PATH;
     const index = (await import(join(repo, "index.ts"))) as { default: PulumiFn };
     const edge = (await import(join(repo, "fleet", "config.ts"))) as {
       readFleet(): { readonly fleet: Fleet };
@@ -284,6 +235,9 @@ function lastError(error: unknown): string {
   return (last ?? message).trim();
 }
 
-function stepOf(op: OpType, urn: string, type: string, diffs: readonly string[]): Step {
-  return { op, urn, type, name: urn.slice(urn.lastIndexOf("::") + 2), failed: false, diffs };
+/** The world's tools first; asked for again it stays the same. */
+function worldPath(world: World): string {
+  const bin = join(world.dir, "bin");
+  const others = (process.env.PATH ?? "").split(delimiter).filter((each) => each !== bin);
+  return [bin, ...others].join(delimiter);
 }

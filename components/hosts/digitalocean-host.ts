@@ -27,6 +27,8 @@ export class DigitalOceanHost extends pulumi.ComponentResource implements Machin
         size: spec.size,
         region: spec.region,
         image: bootImage.digitalocean,
+        // The installed system does not grow into a larger disk, and with it there is no way back to a smaller size.
+        resizeDisk: false,
         sshKeys: [...args.sshKeyFingerprints],
         userData: args.userData,
         tags: [args.fleetTag, ...tagWords(spec).map((word) => args.tags.get(word) ?? word)],

@@ -28,6 +28,8 @@ export class HetznerHost extends pulumi.ComponentResource implements Machine {
         serverType: spec.type,
         location: spec.location,
         image: bootImage.hetzner,
+        // The installed system does not grow into a larger disk, and with it there is no way back to a smaller type.
+        keepDisk: true,
         sshKeys: [...args.sshKeyNames],
         userData: args.userData,
         firewallIds: [args.firewallId.apply(Number)],

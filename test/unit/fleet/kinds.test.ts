@@ -187,7 +187,7 @@ describe("a revision", () => {
     test.each([
       ["a path", "import ./a.nix", ["a.nix"]],
       ["a path without a dot", "import b/c.nix", ["b/c.nix"]],
-      ["a path in an interpolation", '"sh ${./a.nix}"', ["a.nix"]],
+      ["a path in an interpolation", `"sh \${./a.nix}"`, ["a.nix"]],
       ["in a comment", "# ./a.nix\n/* ./b/c.nix */ { }", []],
       [
         "behind what only looks like a comment",

@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
+import { readPrintedFleet, summarise } from "../../../fleet/print.ts";
 import { digitalOcean, hetzner, root, runner, smallFleet, type Values } from "./fixture.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "flotilla-print-"));
@@ -13,13 +14,19 @@ const { credentials: _, ...plain } = smallFleet;
 const withoutSecrets = { ...plain, vault: { address: smallFleet.vault.address } };
 const sealed = { secure: "v1:abcdefgh:c2VjcmV0" };
 
-function print(values: Values, ...args: string[]) {
+function write(values: Values): void {
   const config = Object.entries(values).map(([key, value]) => [`flotilla:${key}`, value]);
   writeFileSync(join(directory, "Pulumi.yaml"), stringify({ name: "flotilla", runtime: "nodejs" }));
   writeFileSync(join(directory, "Pulumi.test.yaml"), stringify({ config: Object.fromEntries(config) }));
-  return run(directory, "test", ...args);
 }
 
+/** What is printed of these values. */
+function print(values: Values): string {
+  write(values);
+  return stringify(summarise(readPrintedFleet(directory, "test")));
+}
+
+/** The command itself. */
 function run(cwd: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(root, "fleet", "print.ts"), ...args], {
     cwd,
@@ -33,6 +40,7 @@ describe("fleet/print.ts", () => {
     const { status, stdout, stderr } = run(root, "prod", "--json");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     const fleet = JSON.parse(stdout);
+    expect(parse(run(root, "prod").stdout)).toEqual(fleet);
     expect(Object.keys(fleet.hosts)).toEqual([
       "arm",
       "builder-1",
@@ -60,35 +68,30 @@ describe("fleet/print.ts", () => {
       credentials: { github: App, ssh: { privateKey: sealed } },
       vault: { ...withoutSecrets.vault, auth: { token: sealed } },
     };
-    const { status, stdout, stderr } = print(kept);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    expect(stdout).not.toMatch(/secure|v1:|secret|PRIVATE/);
-    expect(stdout).toBe(print(withoutSecrets).stdout);
-    expect(stdout).toBe(print({ ...withoutSecrets, credentials: sealed }).stdout);
+    const printed = print(kept);
+    expect(printed).not.toMatch(/secure|v1:|secret|PRIVATE/);
+    expect(printed).toBe(print(withoutSecrets));
+    expect(printed).toBe(print({ ...withoutSecrets, credentials: sealed }));
   });
 
   test("prints the same for the same fleet, in whatever order it is written", () => {
     const hosts = { builder: hetzner, droplet: digitalOcean };
     const reversed = { droplet: digitalOcean, builder: hetzner };
-    expect(print({ ...withoutSecrets, hosts }).stdout).toBe(
-      print({ ...withoutSecrets, hosts: reversed }).stdout,
-    );
+    expect(print({ ...withoutSecrets, hosts })).toBe(print({ ...withoutSecrets, hosts: reversed }));
   });
 
   test("shows a change of a machine that changes nothing of what it runs", () => {
-    const before = print(withoutSecrets).stdout.split("\n");
+    const before = print(withoutSecrets).split("\n");
     const after = print({
       ...withoutSecrets,
       hosts: { builder: { ...hetzner, type: "ccx33" } },
-    }).stdout.split("\n");
+    }).split("\n");
     expect(after.filter((line) => !before.includes(line))).toEqual(["    type: ccx33"]);
   });
 
   test("says the configuration's faults on stderr, with neither output nor stack trace", () => {
-    const { status, stdout, stderr } = print({
-      ...withoutSecrets,
-      runners: { build: { ...runner, forge: "gitlab" } },
-    });
+    write({ ...withoutSecrets, runners: { build: { ...runner, forge: "gitlab" } } });
+    const { status, stdout, stderr } = run(directory, "test");
     expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
     expect(stderr).toBe(
       'The configuration has 1 fault; nothing was changed.\n  runners.build.forge: "gitlab" is no forge of this fleet; one of code, github\n',

@@ -50,7 +50,7 @@ const type = convergeType(
       namespace: undefined,
       secretIdExpiry: async (_: string, accessor: string) => secretIds[accessor],
       mintSecretId: async () => {
-        secretIds["new-accessor"] = "2027-02-19T00:00:00Z";
+        secretIds["new-accessor"] = "2099-02-19T00:00:00Z";
         return { wrappingToken: "s3cret-wrapping", roleId: "role-1", accessor: "new-accessor" };
       },
     },
@@ -60,7 +60,7 @@ const context = contextOf("builder-1");
 const converged = {
   revision: "kind1-identity1",
   secretIdAccessor: "new-accessor",
-  secretIdExpiresAt: "2027-02-19T00:00:00Z",
+  secretIdExpiresAt: "2099-02-19T00:00:00Z",
 };
 const state = (change: Partial<State> = {}): State => ({
   id: "builder-1",
@@ -132,18 +132,18 @@ describe("converging", () => {
 
   test("hands over nothing where the host holds a secret-id that Vault still knows", async () => {
     host = { kindRevision: "kind1", identityHash, approle: true };
-    secretIds = { "old-accessor": "2026-12-01T00:00:00Z" };
+    secretIds = { "old-accessor": "2098-12-01T00:00:00Z" };
     const old = state({ outputs: { ...converged, secretIdAccessor: "old-accessor" } });
     expect(await type.update?.(old, inputs, context)).toEqual({
       revision: "kind1-identity1",
       secretIdAccessor: "old-accessor",
-      secretIdExpiresAt: "2026-12-01T00:00:00Z",
+      secretIdExpiresAt: "2098-12-01T00:00:00Z",
     });
     expect(handover.input).toBeUndefined();
   });
 
   test.each([
-    ["lost its files", false, { "old-accessor": "2026-12-01T00:00:00Z" }],
+    ["lost its files", false, { "old-accessor": "2098-12-01T00:00:00Z" }],
     ["holds one that has expired", true, {}],
   ])("heals a host that %s", async (_, approle, known) => {
     host = { kindRevision: "kind1", identityHash, approle };
