@@ -53,6 +53,8 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
     },
     opts,
   );
+  // What follows belongs to the install: when there is a new one, it goes before the machine is touched.
+  const instanceId = install.installed;
   const identity = vault.createIdentity(spec, { parent: machine, dependsOn: [install] });
   const registrations = spec.placements.map(
     ({ name, runner }) =>
@@ -60,7 +62,7 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
         name,
         {
           host: spec.name,
-          instanceId: machine.instanceId,
+          instanceId,
           runner: name,
           forge: runner.forge,
           scope: runner.scope,
@@ -74,6 +76,7 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
     `${spec.name}-converge`,
     {
       ...connection,
+      instanceId,
       revision: spec.revision,
       kind: spec.kind,
       identity: spec.identity,

@@ -48,11 +48,9 @@ export function registrationType(services: () => Services): ResourceType {
       const client = services().forge(forge);
       context.progress(`registering at ${forge}`);
       const { id, credential } = await client.createCredential({ name: runner, scope, labels, ephemeral });
-      await vault.writeRunner(host, runner, settings.forges[forge]?.url ?? "", credential);
-      return {
-        id: `${forge}/${runner}`,
-        outputs: { mark: randomUUID(), ...(id === undefined ? {} : { recordId: id }) },
-      };
+      const mark = randomUUID();
+      await vault.writeRunner(host, runner, credential, { url: settings.forges[forge]?.url ?? "", mark });
+      return { id: `${forge}/${runner}`, outputs: { mark, ...(id === undefined ? {} : { recordId: id }) } };
     },
     /** Where the forge does not keep them, the runner declares them itself when its host converges. */
     update: async (old, news) => {

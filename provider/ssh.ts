@@ -36,6 +36,10 @@ export class Ssh {
   readonly #connections = new Map<string, Connection>();
   #agentPid: number | undefined;
 
+  /**
+   * nixos-anywhere brings a key of its own and means no other to be tried; a host of the fleet lets in its operators
+   * alone, so theirs are tried as well.
+   */
   constructor(privateKey: string | undefined) {
     const bin = join(this.#dir, "bin");
     mkdirSync(bin);
@@ -43,7 +47,7 @@ export class Ssh {
     const path = process.env.PATH ?? "";
     writeFileSync(
       join(bin, "ssh"),
-      `#!/bin/sh\nPATH=\${PATH#${bin}${delimiter}} exec ssh -F ${config} -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${this.#dir}/known_hosts "$@"\n`,
+      `#!/bin/sh\nPATH=\${PATH#${bin}${delimiter}} exec ssh -F ${config} -o IdentitiesOnly=no -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${this.#dir}/known_hosts "$@"\n`,
     );
     chmodSync(join(bin, "ssh"), 0o755);
     this.env = { ...process.env, PATH: `${bin}${delimiter}${path}`, SSH_CONFIG_FILE: config };

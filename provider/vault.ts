@@ -38,9 +38,14 @@ export class Vault {
   }
 
   /** Keeps a runner's credential where its host, and no other, may read it. */
-  async writeRunner(host: string, runner: string, url: string, credential: RunnerCredential): Promise<void> {
+  async writeRunner(
+    host: string,
+    runner: string,
+    credential: RunnerCredential,
+    about: { readonly url: string; readonly mark: string },
+  ): Promise<void> {
     const path = `${this.#settings.mount}/data/hosts/${host}/${runner}`;
-    await this.#call("POST", path, { data: { ...credential, url } }, anything);
+    await this.#call("POST", path, { data: { ...credential, ...about } }, anything);
   }
 
   /** Removes all versions; what is gone already is a success. */

@@ -113,8 +113,11 @@ function isForeground() {
   return group === terminalGroup;
 }
 
+/** The Pulumi SDK settles some promises late; Node would warn of each. */
+const quiet = ["--disable-warning=PromiseRejectionHandledWarning"];
+
 function run(script, args) {
-  const child = spawn(findNode(), [script, ...args], { stdio: "inherit" });
+  const child = spawn(findNode(), [...quiet, script, ...args], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) {
     let forwarded = 0;
     // A signal is never lost and never doubled: npm sends its own copy of what the terminal has already sent to all.

@@ -59,8 +59,13 @@ async function main(): Promise<number> {
   const operation = operations[0] ?? "up";
 
   const abort = new AbortController();
-  process.once("SIGINT", () => {
-    say("stopping; the world is kept and the next run continues it");
+  // Not `once`: a library that finds no other listener ends the process.
+  let pressed = 0;
+  process.on("SIGINT", () => {
+    if (abort.signal.aborted && Date.now() - pressed > 1000) process.exit(130);
+    if (abort.signal.aborted) return;
+    pressed = Date.now();
+    say("stopping; the world is kept and the next run continues it (Ctrl-C again: at once)");
     abort.abort();
   });
   const rehearsal = await openRehearsal({ repo, stack: options.stack, dir, fresh: options.fresh, say });

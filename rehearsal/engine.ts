@@ -61,15 +61,17 @@ export class Engine {
     this.#options = options;
   }
 
-  /** As `pulumi up` does: an up whose preview fails changes nothing. */
+  /** As `pulumi up` and `pulumi destroy` do: one whose preview fails changes nothing. */
   async run(operation: Operation, options: RunOptions): Promise<OperationResult> {
-    if (operation !== "up" || options.skipPreview === true) return this.#run(operation, options);
+    const rehearsed =
+      operation === "up" ? "preview" : operation === "destroy" ? "preview-destroy" : undefined;
+    if (rehearsed === undefined || options.skipPreview === true) return this.#run(operation, options);
     const { onStep: _, ...quietly } = options;
-    const preview = await this.#run("preview", quietly);
-    return preview.ok ? this.#run("up", options) : { ...preview, steps: [] };
+    const preview = await this.#run(rehearsed, quietly);
+    return preview.ok ? this.#run(operation, options) : { ...preview, steps: [] };
   }
 
-  async #run(operation: Operation, options: RunOptions): Promise<OperationResult> {
+  async #run(operation: Operation | "preview-destroy", options: RunOptions): Promise<OperationResult> {
     const stack = await this.#open(options.config);
     await this.#recover(stack, operation);
     this.#fleet = undefined;
@@ -92,7 +94,9 @@ export class Engine {
     const continueOnError = options.continueOnError ?? true;
     let failure: string | undefined;
     try {
+      options.signal?.throwIfAborted();
       if (operation === "preview") await stack.preview({ ...common, diff: false });
+      else if (operation === "preview-destroy") await stack.previewDestroy(common);
       else if (operation === "up") await stack.up({ ...common, continueOnError });
       else if (operation === "refresh") await stack.refresh(common);
       else await stack.destroy({ ...common, continueOnError });
@@ -137,14 +141,16 @@ export class Engine {
   }
 
   /** Settles what an earlier operation left that was killed. A preview changes nothing, so it leaves it as it is. */
-  async #recover(stack: Stack, operation: Operation): Promise<void> {
+  async #recover(stack: Stack, operation: Operation | "preview-destroy"): Promise<void> {
     const { world, parts, stack: name } = this.#options;
     const stateDir = join(world.dir, "state");
     await releaseLock(stateDir, name);
-    if (operation === "preview" || !hasUnfinished(stateDir, name)) return;
+    if (operation.startsWith("preview") || !hasUnfinished(stateDir, name)) return;
     const { deployment, urns } = await settleUnfinished(await this.exportState(), finder(parts));
     world.save("settled", { version: 3, deployment });
-    await this.#pulumi("stack", "import", "--file", join(world.dir, "settled.json"));
+    const file = join(world.dir, "settled.json");
+    await this.#pulumi("stack", "import", "--file", file);
+    rmSync(file);
     if (urns.length > 0) await stack.refresh({ target: [...urns], color: "never" });
   }
 
@@ -211,15 +217,11 @@ export class Engine {
 
 /**
  * The engine in a session of its own, so that Ctrl-C at a terminal cancels it once, by way of the rehearsal: a second one
- * would end it at once. It ends with the rehearsal, whose end of the pipe closes however that ends.
+ * would end it at once. It is killed when the rehearsal dies: with the clouds gone it would take what they were making
+ * for failed, and forget it.
  */
 function tethered(pulumi: string): string {
-  return `#!/bin/sh
-exec 3<&0 </dev/null
-setsid sh -c 'cat >/dev/null; kill -INT "$1" && sleep 5 && kill -KILL "$1"' sh $$ <&3 >/dev/null 2>&1 &
-exec 3<&-
-exec setsid '${pulumi.replaceAll("'", "'\\''")}' "$@"
-`;
+  return `#!/bin/sh\nexec setsid setpriv --pdeathsig KILL '${pulumi.replaceAll("'", "'\\''")}' "$@"\n`;
 }
 
 /** Of the engine's own words the last error; all of its output is in the result as well. */

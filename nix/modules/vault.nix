@@ -46,6 +46,7 @@ let
           | ($mount + "/data/hosts/" + $identity.name + "/" + .name) as $path
           | ("/run/secrets/runners/" + .name) as $dir
           | template($path; "uuid"; $dir + "/uuid"),
+            template($path; "mark"; $dir + "/mark"),
             (template($path; "token"; $dir + "/token")
               # A runner of the identity that this system does not have yet gets its secrets, and no unit.
               + if $onChange[.runner] then

@@ -79,7 +79,8 @@ export async function startDigitalOcean(world: World, options: DigitalOceanOptio
       completed: null,
     };
     state.actions.push(action);
-    void perform(action);
+    // When the request is saved: work that outlived what asked for it would belong to nobody.
+    void Promise.resolve().then(() => perform(action));
     return action;
   };
 

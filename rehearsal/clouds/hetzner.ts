@@ -78,7 +78,8 @@ export async function startHetzner(world: World, options: HetznerOptions): Promi
       error: null,
     };
     state.actions.push(action);
-    void perform(action);
+    // When the request is saved: work that outlived what asked for it would belong to nobody.
+    void Promise.resolve().then(() => perform(action));
     return action;
   };
 

@@ -16,7 +16,8 @@ export interface RunnerConnection {
   readonly name: string;
   readonly labels: readonly string[];
   readonly ephemeral: boolean;
-  readonly credential: RunnerCredential;
+  /** What Vault holds for it, or the registration that it has from an earlier start. */
+  readonly credential: RunnerCredential | { readonly kind: "joined"; readonly id: string };
 }
 
 /** How simulated runners reach the simulated forges. */
@@ -35,6 +36,8 @@ interface Unit {
 }
 
 const UNITS = "run/flotilla-units";
+/** What a runner program keeps in its state directory. */
+const REGISTERED = "var/lib/flotilla-registered";
 /** Between looks at Vault while a secret is missing, and when all is well. */
 const WAITING_MILLIS = 1000;
 const IDLE_MILLIS = 30_000;
@@ -161,8 +164,23 @@ export class RunnerUnits {
     if (this.#units.get(placement)?.made === made) return;
     await this.#disconnect(placement);
     this.#render(placement, secret);
-    const { id } = await this.#forges.connectRunner(runner.forge.url, connection);
+    const id = await this.#join(runner.forge.url, connection, secret);
     this.#units.set(placement, { forgeUrl: runner.forge.url, id, made });
+  }
+
+  /** A runner that has registered keeps that over restarts, until its registration is a new one or the forge forgot it. */
+  async #join(forgeUrl: string, connection: RunnerConnection, secret: RunnerSecret): Promise<string> {
+    const file = join(this.#root, REGISTERED, `${connection.name}.json`);
+    const kept = readJson<{ id: string; mark: string }>(this.#root, `/${REGISTERED}/${connection.name}.json`);
+    if (secret.kind === "registration-token" && kept !== undefined && kept.mark === secret.mark) {
+      const joined = { ...connection, credential: { kind: "joined", id: kept.id } as const };
+      const again = await this.#forges.connectRunner(forgeUrl, joined).catch(() => undefined);
+      if (again !== undefined) return again.id;
+    }
+    const { id } = await this.#forges.connectRunner(forgeUrl, connection);
+    mkdirSync(join(this.#root, REGISTERED), { recursive: true });
+    writeFileSync(file, JSON.stringify({ id, mark: secret.mark }));
+    return id;
   }
 
   async #disconnect(placement: string): Promise<void> {

@@ -10,6 +10,8 @@ export interface VaultAddress {
 export interface RunnerSecret {
   readonly kind: "registration-token" | "uuid-token";
   readonly token: string;
+  /** Another one is another registration, a renewed token is not. */
+  readonly mark?: string;
   readonly uuid?: string;
   readonly url?: string;
   readonly expiresAt?: string;

@@ -19,11 +19,9 @@ export async function secretsOf(rehearsal: Rehearsal, decrypted: unknown): Promi
   const fromHosts = rehearsal.parts.hosts
     .list()
     .flatMap(({ name, root }) =>
-      [
-        "var/lib/flotilla/approle/secret-id",
-        "var/lib/flotilla/approle/role-id",
-        "etc/ssh/ssh_host_ed25519_key",
-      ].flatMap((path) => readIfThere(join(root, path), `${name}:${path}`)),
+      ["var/lib/flotilla/approle/secret-id", "etc/ssh/ssh_host_ed25519_key"].flatMap((path) =>
+        readIfThere(join(root, path), `${name}:${path}`),
+      ),
     );
   const given = [
     { name: "hetzner token", value: values.cloudTokens.hetzner },
@@ -59,10 +57,17 @@ export function findSecrets(
   });
 }
 
-/** A private key in a file may be folded or escaped, so its lines are looked for. */
+/**
+ * A private key in a file may be folded or escaped, so its lines are looked for; the first ones of an OpenSSH key are the
+ * same in all keys, or public.
+ */
 function needles(value: string): string[] {
-  if (!value.includes("PRIVATE KEY")) return [value];
-  return value.split("\n").filter((line) => line.length > 40 && !line.includes("PRIVATE KEY"));
+  const [, body] = /-----BEGIN [A-Z ]*PRIVATE KEY-----([^-]+)-----END/.exec(value) ?? [];
+  if (body === undefined) return [value];
+  return body
+    .split(/\\n|\n/)
+    .filter((line) => line.length > 20)
+    .slice(2);
 }
 
 async function vaultSecrets(address: string, token: string): Promise<Secret[]> {

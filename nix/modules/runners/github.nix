@@ -1,7 +1,7 @@
 # GitHub Actions runners, isolation `host`.
 #
-# Persistent: registered once, and again only when what it registered with (name, address, labels) changes; the
-# registration survives reboots and renewed tokens. Ephemeral: registered for each job, with the token of that moment;
+# Persistent: registered once, and again only when what it registered as (name, address, the mark of its registration)
+# changes; the registration survives reboots and renewed tokens, and its labels are changed through GitHub's API. Ephemeral: registered for each job, with the token of that moment;
 # the minter keeps it valid.
 {
   config,
@@ -43,7 +43,7 @@ let
       register = ''
         cd "$STATE_DIRECTORY"
         name=$(< "$RUNTIME_DIRECTORY/name")
-        wanted=$(printf '%s\n' "$name" ${url} ${labels})
+        wanted=$(printf '%s\n' "$name" ${url} "$(cat "$RUNTIME_DIRECTORY/mark")")
         if ${
           if runner.ephemeral then
             "true"

@@ -69,7 +69,7 @@ rec {
 
     - `extra`: more of the unit, as an option value of `systemd.services.<name>`.
     - `register`, `run`, `stop`: shell, run as the runner's user. In all of them $STATE_DIRECTORY survives a reboot,
-      $CACHE_DIRECTORY is for the job, and $RUNTIME_DIRECTORY has `name`, `token` and `uuid`.
+      $CACHE_DIRECTORY is for the job, and $RUNTIME_DIRECTORY has `name`, `token`, `uuid` and `mark`.
     - `stop` returns when no job runs any more; it is not asked when the host goes down.
   */
   mkRunner =
@@ -89,7 +89,7 @@ rec {
       source = "/run/flotilla/runners/${id}";
 
       handOver = script "${unit}-hand-over" [ pkgs.coreutils ] ''
-        for field in name secrets/token secrets/uuid; do
+        for field in name secrets/token secrets/uuid secrets/mark; do
           file=$RUNTIME_DIRECTORY/$(basename "$field")
           rm -f "$file"
           if [[ -s ${source}/$field ]]; then
