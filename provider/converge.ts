@@ -39,6 +39,9 @@ const outputsSchema = z.object({
 });
 type ConvergeOutputs = z.output<typeof outputsSchema>;
 
+/** A secret-id lives 90 days (components/vault.ts); in its last 30 any `up` brings a new one. */
+const renewalMs = 30 * 86_400_000;
+
 /** An unchanged host is not asked again because a path on this machine, or a wave, is another. */
 const meaningful = ["address", "sshPort", "hostKey", "revision", "registrations"] as const;
 
@@ -49,7 +52,10 @@ export function convergeType(services: () => Services): ResourceType {
         return { replace: ["instanceId"], deleteBeforeReplace: true };
       const changed = changedKeys(old.inputs, news).filter((key) => meaningful.some((each) => each === key));
       const drifted = old.outputs.revision !== news.revision ? ["revision"] : [];
-      return { update: [...new Set([...changed, ...drifted])] };
+      const { secretIdExpiresAt } = old.outputs;
+      const expiring =
+        typeof secretIdExpiresAt === "string" && isDue(secretIdExpiresAt) ? ["secretIdExpiresAt"] : [];
+      return { update: [...new Set([...changed, ...drifted, ...expiring])] };
     },
     preview: (news) => ({ revision: news.revision ?? null }),
     create: async (properties, context) => {
@@ -147,7 +153,7 @@ async function ensureApprole(
   const { vault, ssh } = services;
   if (facts.approle && old.secretIdAccessor !== undefined) {
     const expiresAt = await vault.secretIdExpiry(host, old.secretIdAccessor);
-    if (expiresAt !== undefined) return { secretIdExpiresAt: expiresAt };
+    if (expiresAt !== undefined && !isDue(expiresAt)) return { secretIdExpiresAt: expiresAt };
   }
   context.progress("handing over the Vault identity");
   const { wrappingToken, roleId, accessor } = await vault.mintSecretId(host);
@@ -169,6 +175,12 @@ async function ensureApprole(
   if (result.code !== 0) throw new Error(`${host} did not take its Vault identity${lastWords(result.tail)}`);
   const expiresAt = await vault.secretIdExpiry(host, accessor);
   return { secretIdAccessor: accessor, ...(expiresAt === undefined ? {} : { secretIdExpiresAt: expiresAt }) };
+}
+
+function isDue(expiresAt: string): boolean {
+  const time = Date.parse(expiresAt);
+  // Vault's year 1 means never.
+  return time > 0 && time - Date.now() < renewalMs;
 }
 
 function connect(inputs: ConvergeInputs, services: Services): void {

@@ -40,7 +40,7 @@ const server = await serveProvider(
 async function end(): Promise<void> {
   await server.close();
   services?.close();
-  // Programs that were started get the time to end before the process that watches them does.
+  // Programs that were asked to end get a moment; those that stay are killed with this process.
   setTimeout(() => process.exit(0), abort.signal.aborted ? 200 : 0);
 }
 

@@ -22,6 +22,12 @@ export interface RunResult {
 
 const tailLines = 15;
 
+/** Process groups that may not outlive us. */
+const running = new Set<number>();
+process.on("exit", () => {
+  for (const pid of running) signalGroup(pid, "SIGKILL");
+});
+
 /** Resolves with any exit code; rejects when the program is missing, cancelled or out of time. */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const { promise, resolve, reject } = Promise.withResolvers<RunResult>();
@@ -35,8 +41,10 @@ export function run(command: string, args: readonly string[], options: RunOption
     detached: true,
     stdio: ["pipe", "pipe", "pipe"],
   });
+  if (child.pid !== undefined) running.add(child.pid);
   const end = () => {
-    if (child.pid !== undefined && child.exitCode === null) killGroup(child.pid);
+    // Also when the program has ended: what it left behind may hold its output open.
+    if (child.pid !== undefined) killGroup(child.pid);
   };
   stop.addEventListener("abort", end, { once: true });
 
@@ -65,6 +73,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
   child.on("close", (code, signal) => {
     stop.removeEventListener("abort", end);
+    if (child.pid !== undefined) running.delete(child.pid);
     if (options.signal?.aborted) reject(new Error(`${command}: cancelled`));
     else if (limit.aborted)
       reject(new Error(`${command}: no end after ${options.timeoutSeconds} s${lastWords(tail)}`));
@@ -79,15 +88,13 @@ export function lastWords(tail: readonly string[]): string {
 }
 
 function killGroup(pid: number): void {
+  signalGroup(pid, "SIGTERM");
+  setTimeout(() => signalGroup(pid, "SIGKILL"), 3000).unref();
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(-pid, "SIGTERM");
-    setTimeout(() => {
-      try {
-        process.kill(-pid, "SIGKILL");
-      } catch {
-        // It ended by itself.
-      }
-    }, 3000).unref();
+    process.kill(-pid, signal);
   } catch {
     // It ended by itself.
   }

@@ -26,10 +26,19 @@ export type Settings = z.output<typeof settingsSchema>;
 /** The engine keeps a provider's configuration as strings; `settings` is one JSON document. */
 export function parseSettings(config: Properties): Settings {
   const text = config.settings;
-  const parsed = settingsSchema.safeParse(typeof text === "string" ? JSON.parse(text) : undefined);
+  const parsed = settingsSchema.safeParse(typeof text === "string" ? parseJson(text) : undefined);
   if (!parsed.success) {
     const paths = parsed.error.issues.map((issue) => issue.path.join(".") || "settings").join(", ");
     throw new Error(`the provider flotilla is configured by components/fleet.ts; not valid here: ${paths}`);
   }
   return parsed.data;
+}
+
+/** JSON.parse's own error would repeat the text. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@
  * The one way to a host: by its name, through a generated ssh_config that knows address, port and host key. An `ssh`
  * first on PATH holds every tool that we start to it, also those that would switch host key checks off.
  */
-import { execFileSync } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -34,7 +34,7 @@ export class Ssh {
   readonly env: NodeJS.ProcessEnv;
   readonly #dir = mkdtempSync(join(tmpdir(), "flotilla-"));
   readonly #connections = new Map<string, Connection>();
-  #agentPid: number | undefined;
+  #agent: ChildProcess | undefined;
 
   /**
    * nixos-anywhere brings a key of its own and means no other to be tried; a host of the fleet lets in its operators
@@ -51,8 +51,8 @@ export class Ssh {
     );
     chmodSync(join(bin, "ssh"), 0o755);
     this.env = { ...process.env, PATH: `${bin}${delimiter}${path}`, SSH_CONFIG_FILE: config };
-    if (privateKey !== undefined) this.env.SSH_AUTH_SOCK = this.#startAgent(privateKey);
     this.#write();
+    if (privateKey !== undefined) this.env.SSH_AUTH_SOCK = this.#startAgent(privateKey);
   }
 
   /** Makes a host reachable by its name; a second call replaces what was known of it. */
@@ -82,27 +82,43 @@ export class Ssh {
   }
 
   close(): void {
-    if (this.#agentPid !== undefined) {
-      try {
-        process.kill(this.#agentPid);
-      } catch {
-        // It ended by itself.
-      }
-    }
+    this.#agent?.stdin?.end();
+    // Before the agent removes its socket: two that remove one directory leave the rest of it.
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  /** The key goes to an agent of our own by its standard input, never to a file. */
+  /**
+   * The key goes to an agent of our own by its standard input, never to a file. It ends when its command
+   * does, whose input ends with us, however we end; a process group of its own keeps Ctrl-C from it.
+   */
   #startAgent(privateKey: string): string {
     const socket = join(this.#dir, "agent");
-    const output = execFileSync("ssh-agent", ["-s", "-a", socket], { encoding: "utf8", timeout: 10_000 });
-    this.#agentPid = Number(/SSH_AGENT_PID=(\d+)/.exec(output)?.[1]);
-    execFileSync("ssh-add", ["-q", "-"], {
-      input: privateKey.endsWith("\n") ? privateKey : `${privateKey}\n`,
-      env: { ...process.env, SSH_AUTH_SOCK: socket },
+    this.#agent = spawn("ssh-agent", ["-a", socket, "sh", "-c", 'cat; kill "$SSH_AGENT_PID"'], {
+      detached: true,
       stdio: ["pipe", "ignore", "ignore"],
-      timeout: 10_000,
     });
+    this.#agent.on("error", () => undefined);
+    try {
+      execFileSync(
+        "sh",
+        [
+          "-c",
+          'n=0; until [ -S "$0" ] || [ $((n += 1)) -gt 100 ]; do sleep 0.05; done; exec ssh-add -q -',
+          socket,
+        ],
+        {
+          input: privateKey.endsWith("\n") ? privateKey : `${privateKey}\n`,
+          env: { ...process.env, SSH_AUTH_SOCK: socket },
+          stdio: ["pipe", "ignore", "ignore"],
+          timeout: 10_000,
+        },
+      );
+    } catch {
+      this.close();
+      throw new Error(
+        "ssh-add does not take the key of flotilla:credentials.ssh.privateKey; give it whole, in OpenSSH's form and without a passphrase",
+      );
+    }
     return socket;
   }
 

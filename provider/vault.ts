@@ -23,6 +23,8 @@ export class Vault {
   readonly #settings: Settings["vault"];
   readonly #signal: AbortSignal;
   #token: Promise<string> | undefined;
+  /** When to log in anew: an up may outlive a login. */
+  #renewAt = Number.POSITIVE_INFINITY;
 
   constructor(settings: Settings["vault"], signal: AbortSignal) {
     this.#settings = settings;
@@ -90,7 +92,10 @@ export class Vault {
     schema: z.ZodType<T>,
     headers: Readonly<Record<string, string>> = {},
   ): Promise<T> {
-    this.#token ??= this.#login();
+    if (this.#token === undefined || Date.now() >= this.#renewAt) {
+      this.#renewAt = Number.POSITIVE_INFINITY;
+      this.#token = this.#login();
+    }
     return this.#send(method, path, body, schema, { "x-vault-token": await this.#token, ...headers });
   }
 
@@ -105,7 +110,9 @@ export class Vault {
             { role_id: auth.approle.roleId, secret_id: auth.approle.secretId },
           ];
     const answer = await this.#send("POST", path, body, login, {});
-    return answer.auth.client_token;
+    const { client_token, lease_duration } = answer.auth;
+    if (lease_duration > 0) this.#renewAt = Date.now() + lease_duration * 750;
+    return client_token;
   }
 
   #send<T>(

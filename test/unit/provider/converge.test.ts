@@ -110,6 +110,16 @@ describe("a change", () => {
     });
   });
 
+  test("is due when the secret-id nears its end, so that an unchanged up heals it", () => {
+    const inDays = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString();
+    const expiring = (secretIdExpiresAt: string) =>
+      diff({}, state({ outputs: { ...converged, secretIdExpiresAt } }));
+    expect(expiring(inDays(-1))).toEqual({ update: ["secretIdExpiresAt"] });
+    expect(expiring(inDays(29))).toEqual({ update: ["secretIdExpiresAt"] });
+    expect(expiring(inDays(31))).toEqual({ update: [] });
+    expect(expiring("0001-01-01T00:00:00Z")).toEqual({ update: [] });
+  });
+
   test("is previewed with the revision that the host is to run", () => {
     expect(type.preview?.({ ...inputs, revision: "kind2-identity1" }, state())).toEqual({
       revision: "kind2-identity1",
@@ -145,6 +155,7 @@ describe("converging", () => {
   test.each([
     ["lost its files", false, { "old-accessor": "2098-12-01T00:00:00Z" }],
     ["holds one that has expired", true, {}],
+    ["holds one that ends soon", true, { "old-accessor": new Date(Date.now() + 86_400_000).toISOString() }],
   ])("heals a host that %s", async (_, approle, known) => {
     host = { kindRevision: "kind1", identityHash, approle };
     secretIds = known;

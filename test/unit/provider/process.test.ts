@@ -59,6 +59,13 @@ describe("out of time", () => {
   });
 });
 
+test("what a program leaves behind does not hold us past the time, though it holds the output", async () => {
+  const pids: number[] = [];
+  const left = sh("sleep 60 & echo $!", { timeoutSeconds: 0.3, onLine: (line) => pids.push(Number(line)) });
+  expect(await refusal(left)).toContain("no end after 0.3 s");
+  await expect.poll(() => pids.filter(alive)).toEqual([]);
+});
+
 describe("cancelled", () => {
   test("it ends with everything that it started", async () => {
     const abort = new AbortController();

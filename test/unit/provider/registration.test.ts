@@ -73,7 +73,7 @@ describe("registering", () => {
     const { id, outputs } = await type.create(inputs, context);
     expect(calls).toEqual([
       `forge credential {"name":"builder-1-jobs-1","scope":${JSON.stringify(scope)},"labels":["nix"],"ephemeral":false}`,
-      `vault write ${JSON.stringify(["builder-1", "builder-1-jobs-1", "https://code.test", credential])}`,
+      `vault write ${JSON.stringify(["builder-1", "builder-1-jobs-1", credential, { url: "https://code.test", mark: outputs.mark }])}`,
     ]);
     expect(id).toBe("code/builder-1-jobs-1");
     expect(outputs).toEqual({ mark: expect.stringMatching(/^[0-9a-f-]{36}$/) });

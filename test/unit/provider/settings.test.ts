@@ -33,6 +33,10 @@ test("what does not belong there is named by its path, never by its value", () =
   );
 });
 
+test("what is no JSON is not repeated", () => {
+  expect(() => parseSettings({ settings: "s3cret" })).toThrow(/not valid here: settings$/);
+});
+
 test("a provider without configuration says where it comes from", () => {
   expect(() => parseSettings({})).toThrow(/components\/fleet\.ts; not valid here: settings$/);
 });

@@ -1,14 +1,15 @@
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { run } from "../../../provider/process.ts";
 import { Ssh, Unreachable } from "../../../provider/ssh.ts";
 import { Sshd } from "../../../rehearsal/hosts/sshd.ts";
 import { makeKey } from "../hosts/world.ts";
 import { refusal, useDirectory } from "./fixture.ts";
 
-useDirectory();
+const dir = useDirectory();
 const { signal } = new AbortController();
 const quick = { signal, timeoutSeconds: 10 };
 const operator = makeKey();
@@ -191,11 +192,37 @@ describe("the operator's key", () => {
     }
   });
 
-  test("goes with the agent at the end", async () => {
+  test("goes with the agent at the end, and the directory with it", async () => {
     const socket = ssh.env.SSH_AUTH_SOCK ?? "";
     expect(existsSync(socket)).toBe(true);
     ssh.close();
+    expect(existsSync(dirOf(ssh))).toBe(false);
     expect((await run("ssh-add", ["-L"], { ...quick, env: ssh.env })).code).not.toBe(0);
+  });
+
+  test("does not outlive us, however we end", async () => {
+    const source = join(import.meta.dirname, "..", "..", "..", "provider", "ssh.ts");
+    const script = `import { Ssh } from ${JSON.stringify(source)};
+      console.log(new Ssh(process.env.KEY).env.SSH_AUTH_SOCK); setTimeout(() => undefined, 60_000);`;
+    const child = spawn(process.execPath, ["--input-type=module-typescript", "-e", script], {
+      env: { ...process.env, KEY: operator.privateKey },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const [line] = await once(child.stdout, "data");
+    const socket = String(line).trim();
+    const list = () => run("ssh-add", ["-L"], { ...quick, env: { ...process.env, SSH_AUTH_SOCK: socket } });
+    expect((await list()).stdout).toContain(operator.publicKey);
+    child.kill("SIGKILL");
+    await expect.poll(async () => (await list()).code, { timeout: 5000 }).not.toBe(0);
+    rmSync(dirname(socket), { recursive: true });
+  });
+
+  test("that ssh-add does not take is refused with how to mend it, and leaves nothing behind", () => {
+    vi.stubEnv("TMPDIR", dir.file("bin"));
+    expect(() => new Ssh("s3cret")).toThrow(
+      /^ssh-add does not take the key of flotilla:credentials\.ssh\.privateKey; /,
+    );
+    expect(readdirSync(dir.file("bin"))).toEqual([]);
   });
 
   test("that is not given leaves the operator's own agent in place", () => {

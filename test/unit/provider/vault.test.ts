@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Settings } from "../../../provider/settings.ts";
 import { Vault } from "../../../provider/vault.ts";
@@ -48,6 +49,7 @@ const open = (change: Partial<Settings["vault"]> = {}, { signal } = new AbortCon
   );
 const routes = () => received.map(({ route }) => route);
 const credential = { kind: "registration-token", token: "s3cret-runner" } as const;
+const about = { url: "https://forge.test", mark: "a-mark" };
 const runnerData = "POST /v1/secret/data/hosts/builder-1/builder-1-jobs-1";
 
 describe("logging in", () => {
@@ -57,7 +59,7 @@ describe("logging in", () => {
     answers["POST /v1/auth/jwt/login"] = [{ body: { auth } }];
     answers[runnerData] = [{ body: {} }];
     const vault = open({ auth: { jwt: { mount: "jwt", role: "flotilla", token: "s3cret-jwt" } } });
-    const write = () => vault.writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential);
+    const write = () => vault.writeRunner("builder-1", "builder-1-jobs-1", credential, about);
     await Promise.all([write(), write()]);
     await write();
     expect(routes()).toEqual(["POST /v1/auth/jwt/login", runnerData, runnerData, runnerData]);
@@ -67,11 +69,24 @@ describe("logging in", () => {
     );
   });
 
+  test("happens again before it ends, since an up may outlive it", async () => {
+    const login = "POST /v1/auth/jwt/login";
+    answers[login] = [{ body: { auth: { ...auth, lease_duration: 1 } } }];
+    answers[runnerData] = [{ body: {} }];
+    const vault = open({ auth: { jwt: { mount: "jwt", role: "flotilla", token: "s3cret-jwt" } } });
+    const write = () => vault.writeRunner("builder-1", "builder-1-jobs-1", credential, about);
+    await write();
+    await write();
+    await sleep(800);
+    await write();
+    expect(routes()).toEqual([login, runnerData, runnerData, login, runnerData]);
+  });
+
   test("with an AppRole goes to its own mount", async () => {
     answers["POST /v1/auth/ci/login"] = [{ body: { auth } }];
     answers[runnerData] = [{ body: {} }];
     const vault = open({ auth: { approle: { mount: "ci", roleId: "r", secretId: "s" } } });
-    await vault.writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential);
+    await vault.writeRunner("builder-1", "builder-1-jobs-1", credential, about);
     expect(received[0]).toMatchObject({
       route: "POST /v1/auth/ci/login",
       body: { role_id: "r", secret_id: "s" },
@@ -90,10 +105,8 @@ describe("logging in", () => {
 describe("a runner's credential", () => {
   test("lies where its host, and no other, may read it", async () => {
     answers[runnerData] = [{ body: {} }];
-    await open().writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential);
-    expect(received).toMatchObject([
-      { route: runnerData, body: { data: { ...credential, url: "https://forge.test" } } },
-    ]);
+    await open().writeRunner("builder-1", "builder-1-jobs-1", credential, about);
+    expect(received).toMatchObject([{ route: runnerData, body: { data: { ...credential, ...about } } }]);
   });
 
   test("goes with all its versions, and once gone is gone", async () => {
@@ -108,9 +121,7 @@ describe("a runner's credential", () => {
 
   test("is in no error", async () => {
     answers[runnerData] = [{ status: 403, body: { errors: ["permission denied"] } }];
-    const message = await refusal(
-      open().writeRunner("builder-1", "builder-1-jobs-1", "https://f.test", credential),
-    );
+    const message = await refusal(open().writeRunner("builder-1", "builder-1-jobs-1", credential, about));
     expect(message).toContain("answered 403");
     expect(message).not.toContain("s3cret");
   });
@@ -118,7 +129,7 @@ describe("a runner's credential", () => {
 
 test("a Vault that is sealed or restarts is asked again", async () => {
   answers[runnerData] = [{ status: 503 }, { status: 429 }, { body: {} }];
-  await open().writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential);
+  await open().writeRunner("builder-1", "builder-1-jobs-1", credential, about);
   expect(routes()).toEqual([runnerData, runnerData, runnerData]);
 });
 
@@ -126,7 +137,7 @@ test("waiting for Vault ends at once when it is cancelled", async () => {
   answers[runnerData] = [{ status: 503 }];
   const abort = new AbortController();
   const vault = open({}, abort);
-  const ended = refusal(vault.writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential));
+  const ended = refusal(vault.writeRunner("builder-1", "builder-1-jobs-1", credential, about));
   setTimeout(() => abort.abort(new Error("cancelled")), 100);
   expect(await ended).toBe("cancelled");
 });
@@ -182,6 +193,6 @@ test("every request names the namespace, the login too", async () => {
   answers["POST /v1/auth/jwt/login"] = [{ body: { auth: { client_token: "t", lease_duration: 1 } } }];
   answers[runnerData] = [{ body: {} }];
   const vault = open({ namespace: "ci", auth: { jwt: { mount: "jwt", role: "flotilla", token: "j" } } });
-  await vault.writeRunner("builder-1", "builder-1-jobs-1", "https://forge.test", credential);
+  await vault.writeRunner("builder-1", "builder-1-jobs-1", credential, about);
   expect(received.map(({ headers }) => headers["x-vault-namespace"])).toEqual(["ci", "ci"]);
 });
