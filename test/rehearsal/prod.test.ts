@@ -91,9 +91,9 @@ describe("from nothing", () => {
 
   test("what the program makes is what the golden dump says", async () => {
     const golden = join(import.meta.dirname, "golden", "prod.json");
-    const text = `${JSON.stringify(dump(await prod.engine.exportState()), undefined, 1)}\n`;
-    if (process.env.UPDATE_GOLDEN === "1") writeFileSync(golden, text);
-    expect(text).toBe(readFileSync(golden, "utf8"));
+    const made = dump(await prod.engine.exportState());
+    if (process.env.UPDATE_GOLDEN === "1") writeFileSync(golden, `${JSON.stringify(made, undefined, 1)}\n`);
+    expect(made).toEqual(JSON.parse(readFileSync(golden, "utf8")));
   });
 
   test("a host with two runners is eight resources", async () => {
@@ -320,6 +320,31 @@ describe("replacing", () => {
   });
 });
 
+/** Where the tests above have left the configuration. */
+const later = ["hosts.builder.count=2", "hosts.arm.generation=2", 'hosts.metal.installId="2026-12"'];
+
+describe("installing again", () => {
+  test("a new installId drains the machine, wipes it once more, and touches no other", async () => {
+    const now = ["hosts.builder.count=2", "hosts.arm.generation=2"];
+    await up(...now, "release=[metal]");
+    const wipes = wipesByHost();
+    let result: OperationResult | undefined;
+    const calls = await callsDuring(prod, async () => {
+      result = await up(...later, "release=[metal]");
+    });
+    expect(touchedHosts(result as OperationResult, everyHost)).toEqual(["metal"]);
+    const order = [
+      position(calls, /^ssh metal$/, /flotilla-drain/),
+      position(calls, /^github$/, /^DELETE .*runners/),
+      position(calls, /^nixos-anywhere$/, /./),
+      position(calls, /^github$/, /^POST .*registration-token/),
+      position(calls, /^colmena$/, /./),
+    ];
+    expect(order).toEqual(order.toSorted((a, b) => a - b));
+    expect(wipesByHost()).toEqual({ ...wipes, metal: 2 });
+  });
+});
+
 describe("secrets", () => {
   test("nothing that the rehearsal leaves or prints holds one in clear", async () => {
     const secrets = await secretsOf(prod, await prod.engine.exportState({ showSecrets: true }));
@@ -360,7 +385,7 @@ describe("the end", () => {
   });
 
   test("destroy after consent leaves the world empty", async () => {
-    await up("hosts.builder.count=2", "hosts.arm.generation=2", 'release=["*"]');
+    await up(...later, 'release=["*"]');
     succeeded(await run("destroy"));
     expect(
       prod.parts.hosts
