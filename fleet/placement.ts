@@ -3,6 +3,9 @@ import { type Fault, show } from "./faults.ts";
 import type { ExpandedHost } from "./hosts.ts";
 import type { Placement, Runner } from "./model.ts";
 
+/** GitHub's limit, the lowest of the forges'. */
+const longestName = 64;
+
 /** A runner's name in the forge and in Vault comes from the host's and the runner's alone, so neighbours never move it. */
 export function placeRunners<H extends ExpandedHost>(
   hosts: readonly H[],
@@ -22,6 +25,13 @@ export function placeRunners<H extends ExpandedHost>(
         })),
       );
     for (const { name, runner } of placements) {
+      if (name.length > longestName && !reported.has(runner.name)) {
+        reported.add(runner.name);
+        faults.push({
+          path: `runners.${runner.name}`,
+          message: `its runner ${show(name)} has a name of more than ${longestName} characters; shorten the host's or the runner's`,
+        });
+      }
       const other = owner.get(name);
       const pair = `${runner.name} ${other?.runner}`;
       if (other !== undefined && !reported.has(pair)) {

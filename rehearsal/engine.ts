@@ -72,8 +72,9 @@ export class Engine {
   }
 
   async #run(operation: Operation | "preview-destroy", options: RunOptions): Promise<OperationResult> {
+    await releaseLock(this.#stateDir, this.#options.stack);
     const stack = await this.#open(options.config);
-    await this.#recover(stack, operation);
+    if (operation !== "preview") await this.#settle(stack);
     this.#fleet = undefined;
     const recorder = new Recorder(options.onStep ?? (() => undefined));
     let output = "";
@@ -125,11 +126,15 @@ export class Engine {
     return (await this.#stackOf()).outputs();
   }
 
+  get #stateDir(): string {
+    return join(this.#options.world.dir, "state");
+  }
+
   get env(): Record<string, string> {
     const { world, parts } = this.#options;
     return {
       PATH: worldPath(world),
-      PULUMI_BACKEND_URL: `file://${join(world.dir, "state")}`,
+      PULUMI_BACKEND_URL: `file://${this.#stateDir}`,
       PULUMI_HOME: join(world.dir, "pulumi-home"),
       PULUMI_CONFIG_PASSPHRASE: world.secret("passphrase"),
       PULUMI_DEBUG_PROVIDERS: parts.attached,
@@ -140,12 +145,10 @@ export class Engine {
     };
   }
 
-  /** Settles what an earlier operation left that was killed. A preview changes nothing, so it leaves it as it is. */
-  async #recover(stack: Stack, operation: Operation | "preview-destroy"): Promise<void> {
+  /** Settles what an operation left that was killed. A preview changes nothing, so it leaves it as it is. */
+  async #settle(stack: Stack): Promise<void> {
     const { world, parts, stack: name } = this.#options;
-    const stateDir = join(world.dir, "state");
-    await releaseLock(stateDir, name);
-    if (operation.startsWith("preview") || !hasUnfinished(stateDir, name)) return;
+    if (!hasUnfinished(this.#stateDir, name)) return;
     const { deployment, urns } = await settleUnfinished(await this.exportState(), finder(parts));
     world.save("settled", { version: 3, deployment });
     const file = join(world.dir, "settled.json");

@@ -2,7 +2,7 @@
  * What an engine leaves that ended in the middle: its lock on the stack, and creations whose outcome the state does not
  * know. Both are settled before the next operation, as an operator does by hand (docs: after an interruption).
  */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
@@ -39,6 +39,15 @@ export async function releaseLock(stateDir: string, stack: string): Promise<void
       await sleep(100);
     }
     rmSync(path, { force: true });
+    removeHalfWritten(join(stateDir, ".pulumi"));
+  }
+}
+
+/** The engine writes a description beside each of its files. Cut off in the middle it is empty, and the next engine stops at it. */
+function removeHalfWritten(directory: string): void {
+  for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
+    const path = join(directory, name);
+    if (name.endsWith(".tmp") || (name.endsWith(".attrs") && statSync(path).size === 0)) rmSync(path);
   }
 }
 

@@ -107,6 +107,8 @@ export class SimulatedHost {
       await ended(this.#exec("mount --bind /rehearsal/disk /mnt"));
     this.#units = new RunnerUnits(this.root, this.#parts.forges);
     const hostKey = readInside(this.root, HOST_KEY);
+    // The disk may be another than at the last boot.
+    this.#identity = undefined;
     this.#applyIdentity();
     if (hostKey !== undefined) this.#sshd = await this.#serve(hostKey);
     this.#units.check();

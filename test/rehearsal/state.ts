@@ -38,12 +38,24 @@ export function dump(state: unknown): DumpedResource[] {
       dependsOn: dependencies.map(nameOf).toSorted(),
       inputs: mask(inputs),
     }))
-    .toSorted((a, b) => `${a.type} ${a.name}`.localeCompare(`${b.type} ${b.name}`));
+    .toSorted((a, b) => compare(`${a.type} ${a.name}`, `${b.type} ${b.name}`) || compare(show(a), show(b)));
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function show(resource: DumpedResource): string {
+  return JSON.stringify(resource.inputs);
 }
 
 function mask(value: unknown, key = ""): unknown {
   if (typeof value === "string") return maskText(value, key);
-  if (Array.isArray(value)) return value.map((each) => mask(each, key));
+  if (Array.isArray(value)) {
+    const masked = value.map((each) => mask(each, key));
+    // In the order of what is masked now.
+    return key === "authorizedKeys" || key === "sshKeys" ? masked.toSorted() : masked;
+  }
   if (typeof value !== "object" || value === null) return value;
   if (secretMark in value) return "[secret]";
   return Object.fromEntries(

@@ -223,6 +223,14 @@ describe("runners", () => {
     ]);
   });
 
+  test("a name that is longer than GitHub takes", () => {
+    const host = "h".repeat(40);
+    const long = "r".repeat(30);
+    expect(faultsOf({ hosts: { [host]: hetzner }, runners: { [long]: runner } })).toEqual([
+      `runners.${long}: its runner "${`${host}-${long}`.slice(0, 56)}… has a name of more than 64 characters; shorten the host's or the runner's`,
+    ]);
+  });
+
   test("one name made by two hosts", () => {
     expect(
       faultsOf({ hosts: { a: hetzner, "a-b": hetzner }, runners: { "b-c": runner, c: runner } }),
