@@ -20,6 +20,7 @@ Vault. The world is kept; the next run continues it.
   --refresh          reads what is really there into the state
   --destroy          removes everything; protected hosts need --set 'release=["*"]' in an up before
   --fresh            starts from an empty world
+  --official-plugins uses the official cloud and Vault plugins that are on this machine
   --calls            prints every call that the world received, in order, and runs nothing
   --verbose          Pulumi's own output
 `;
@@ -32,6 +33,7 @@ const { values: options } = parseArgs({
     refresh: { type: "boolean", default: false },
     destroy: { type: "boolean", default: false },
     fresh: { type: "boolean", default: false },
+    "official-plugins": { type: "boolean", default: false },
     calls: { type: "boolean", default: false },
     verbose: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
@@ -68,7 +70,14 @@ async function main(): Promise<number> {
     say("stopping; the world is kept and the next run continues it (Ctrl-C again: at once)");
     abort.abort();
   });
-  const rehearsal = await openRehearsal({ repo, stack: options.stack, dir, fresh: options.fresh, say });
+  const rehearsal = await openRehearsal({
+    repo,
+    stack: options.stack,
+    dir,
+    fresh: options.fresh,
+    officialPlugins: options["official-plugins"],
+    say,
+  });
   try {
     return await rehearse(rehearsal, operation, abort.signal);
   } finally {

@@ -94,6 +94,9 @@ export class Engine {
     };
     const continueOnError = options.continueOnError ?? true;
     let failure: string | undefined;
+    // The program runs in this process, and finds the world's tools where the engine does.
+    const path = process.env.PATH;
+    process.env.PATH = this.env.PATH;
     try {
       options.signal?.throwIfAborted();
       if (operation === "preview") await stack.preview({ ...common, diff: false });
@@ -103,6 +106,8 @@ export class Engine {
       else await stack.destroy({ ...common, continueOnError });
     } catch (error) {
       failure = lastError(error);
+    } finally {
+      process.env.PATH = path;
     }
     const { steps, diagnostics } = recorder;
     const errors = diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message);
@@ -133,7 +138,7 @@ export class Engine {
   get env(): Record<string, string> {
     const { world, parts } = this.#options;
     return {
-      PATH: worldPath(world),
+      PATH: worldPath(world, parts.official),
       PULUMI_BACKEND_URL: `file://${this.#stateDir}`,
       PULUMI_HOME: join(world.dir, "pulumi-home"),
       PULUMI_CONFIG_PASSPHRASE: world.secret("passphrase"),
@@ -187,8 +192,6 @@ export class Engine {
 
   async #create(): Promise<Stack> {
     const { world, repo, stack, pulumi } = this.#options;
-    // The program runs in this process, and finds the world's tools where the engine does.
-    process.env.PATH = this.env.PATH;
     const index = (await import(join(repo, "index.ts"))) as { default: PulumiFn };
     const edge = (await import(join(repo, "fleet", "config.ts"))) as {
       readFleet(): { readonly fleet: Fleet };
@@ -241,8 +244,8 @@ function lastError(error: unknown): string {
 }
 
 /** The world's tools first; asked for again it stays the same. */
-function worldPath(world: World): string {
-  const bin = join(world.dir, "bin");
-  const others = (process.env.PATH ?? "").split(delimiter).filter((each) => each !== bin);
-  return [bin, ...others].join(delimiter);
+function worldPath(world: World, plugins: readonly string[]): string {
+  const first = [join(world.dir, "bin"), ...plugins];
+  const others = (process.env.PATH ?? "").split(delimiter).filter((each) => !first.includes(each));
+  return [...first, ...others].join(delimiter);
 }

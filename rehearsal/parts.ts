@@ -14,6 +14,7 @@ import type { ForgeServer } from "./forges/runners.ts";
 import { Hosts } from "./hosts/index.ts";
 import { digitaloceanPlugin } from "./plugins/digitalocean.ts";
 import { hcloudPlugin } from "./plugins/hcloud.ts";
+import { findOfficialPlugin } from "./plugins/official.ts";
 import { vaultPlugin } from "./plugins/vault.ts";
 import { asTree, type WorldValues } from "./stack-config.ts";
 import { writeShims } from "./stand-ins/index.ts";
@@ -28,6 +29,8 @@ export interface Parts {
   readonly values: WorldValues;
   /** `name:port,…` of the stand-in plugins, for PULUMI_DEBUG_PROVIDERS. */
   readonly attached: string;
+  /** Directories of the official plugins that are used in place of stand-ins. */
+  readonly official: readonly string[];
   readonly clouds: { readonly hetzner: string; readonly digitalocean: string };
   close(): Promise<void>;
 }
@@ -35,8 +38,16 @@ export interface Parts {
 const appId = "4711";
 const installationId = "815";
 
-/** @param config the stack's own configuration, which names forges and existing machines. */
-export async function startParts(world: World, config: Readonly<Record<string, unknown>>): Promise<Parts> {
+export interface PartsOptions {
+  /** The stack's own configuration, which names forges and existing machines. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly repo: string;
+  /** Takes official plugins that are on this machine in place of their stand-ins. */
+  readonly officialPlugins: boolean;
+}
+
+export async function startParts(world: World, options: PartsOptions): Promise<Parts> {
+  const { config, repo, officialPlugins } = options;
   const closers: (() => Promise<void> | void)[] = [];
   const close = async () => {
     for (const each of closers.toReversed()) await each();
@@ -79,7 +90,13 @@ export async function startParts(world: World, config: Readonly<Record<string, u
       vaultPlugin(),
     ];
     const attached: string[] = [];
+    const official: string[] = [];
     for (const plugin of plugins) {
+      const found = officialPlugins ? findOfficialPlugin(repo, plugin.name) : undefined;
+      if (found !== undefined) {
+        official.push(found);
+        continue;
+      }
       const served = await serveProvider(plugin);
       attached.push(`${plugin.name}:${served.port}`);
       closers.push(() => served.close());
@@ -91,6 +108,7 @@ export async function startParts(world: World, config: Readonly<Record<string, u
       forges,
       vault: { address: vault.address, token: vault.rootToken },
       attached: attached.join(","),
+      official,
       clouds: { hetzner: hetzner.url, digitalocean: digitalocean.url },
       values: {
         vault: { address: vault.address, token: vault.rootToken },

@@ -14,6 +14,8 @@ export interface RehearsalOptions {
   readonly stack: string;
   /** Where the world lives. */
   readonly dir: string;
+  /** Takes official plugins that are on this machine in place of their stand-ins; default false. */
+  readonly officialPlugins?: boolean;
   /** Empties the world first. */
   readonly fresh?: boolean;
   /** Instead of the stack's file. */
@@ -48,7 +50,7 @@ export interface Rehearsal {
 const parallel = 64;
 
 export async function openRehearsal(options: RehearsalOptions): Promise<Rehearsal> {
-  const { repo, stack, dir, fresh = false, say = () => undefined } = options;
+  const { repo, stack, dir, fresh = false, officialPlugins = false, say = () => undefined } = options;
   const config = options.config ?? readStackConfig(repo, stack);
   if (fresh && existsSync(dir)) {
     const release = lockWorld(dir);
@@ -60,7 +62,7 @@ export async function openRehearsal(options: RehearsalOptions): Promise<Rehearsa
   const release = lockWorld(dir);
   try {
     say(`world: ${dir}`);
-    const parts = await startParts(world, config);
+    const parts = await startParts(world, { config, repo, officialPlugins });
     const engine = new Engine({ world, parts, repo, stack, pulumi, parallel });
     return {
       world,

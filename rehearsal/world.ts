@@ -63,7 +63,7 @@ export function openWorld(dir: string): World {
     },
     secret: (name) => {
       const kept = load<Record<string, string>>("secrets", {});
-      const value = kept[name] ?? randomBytes(24).toString("hex");
+      const value = kept[name] ?? randomBytes(32).toString("hex");
       if (kept[name] === undefined) save("secrets", { ...kept, [name]: value });
       return value;
     },

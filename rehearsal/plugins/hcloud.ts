@@ -137,6 +137,7 @@ export function hcloudPlugin(options: HcloudOptions): ProviderDefinition {
   const client = (): Client => {
     const token = setting(config, "token") ?? options.token ?? process.env.HCLOUD_TOKEN;
     if (token === undefined) throw new Error("hcloud has no token; set hcloud:token or HCLOUD_TOKEN");
+    if (token.length !== 64) throw new Error("entered token is invalid (must be exactly 64 characters long)");
     return createClient({
       service: "Hetzner Cloud",
       base: (setting(config, "endpoint") ?? options.endpoint).replace(/\/$/, ""),

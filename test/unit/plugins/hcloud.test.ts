@@ -142,7 +142,11 @@ describe("the stand-in for hcloud", () => {
     await expect(drive(plugin, "hcloud:index/server:Server").create(builder)).rejects.toThrow(
       "hcloud has no token; set hcloud:token or HCLOUD_TOKEN",
     );
-    const nowhere = hcloudPlugin({ endpoint: "http://127.0.0.1:9", token: "t" });
+    const nowhere = hcloudPlugin({ endpoint: "http://127.0.0.1:9", token: "t".repeat(64) });
+    const short = hcloudPlugin({ endpoint: cloud.url, token: "t" });
+    await expect(drive(short, "hcloud:index/server:Server").create(builder)).rejects.toThrow(
+      "must be exactly 64 characters long",
+    );
     await expect(drive(nowhere, "hcloud:index/server:Server").create(builder)).rejects.toThrow(
       /^Hetzner Cloud does not answer at http:\/\/127\.0\.0\.1:9/,
     );
