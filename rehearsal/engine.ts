@@ -95,7 +95,7 @@ export class Engine {
     const continueOnError = options.continueOnError ?? true;
     let failure: string | undefined;
     // The program runs in this process, and finds the world's tools where the engine does.
-    const path = process.env.PATH;
+    const path = process.env.PATH ?? "";
     process.env.PATH = this.env.PATH;
     try {
       options.signal?.throwIfAborted();

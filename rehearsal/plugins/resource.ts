@@ -27,6 +27,7 @@ export type Rule =
 export interface Table {
   readonly inputs: Readonly<Record<string, Rule>>;
   readonly required?: readonly string[];
+  /** Of the Terraform provider: they count in a diff and stand in outputs; the bridge keeps them out of inputs. */
   readonly defaults?: Properties;
   /** `name` is made from the logical name when the program gives none. */
   readonly named?: boolean;
@@ -57,9 +58,10 @@ export interface Calls {
 }
 
 export function resource(table: Table, calls: Calls): ResourceType {
+  const filled = (inputs: Properties): Properties => ({ ...table.defaults, ...inputs });
   const show = (inputs: Properties): Properties =>
     Object.fromEntries(
-      Object.entries(inputs).map(([key, value]) => {
+      Object.entries(filled(inputs)).map(([key, value]) => {
         const shown = table.shown?.[key];
         return [key, shown === undefined || hasUnknown(value) ? value : shown(value)];
       }),
@@ -78,13 +80,14 @@ export function resource(table: Table, calls: Calls): ResourceType {
 
   return {
     check: (news, context) => ({
-      inputs: withDefaults(table, news, context),
+      inputs: withName(table, news, context),
       failures: failuresOf(table, news),
     }),
 
-    diff: (old, news) => diff(table, old.inputs, news),
+    diff: (old, news) => diff(table, filled(old.inputs), filled(news)),
 
-    create: async (inputs, context) => {
+    create: async (given, context) => {
+      const inputs = filled(given);
       const { id, finish } = await calls.create(inputs, context);
       try {
         await finish?.();
@@ -106,8 +109,9 @@ export function resource(table: Table, calls: Calls): ResourceType {
       };
     },
 
-    update: async (old, news, context) => {
-      const changed = new Set(diff(table, old.inputs, news).update);
+    update: async (old, given, context) => {
+      const news = filled(given);
+      const changed = new Set(diff(table, filled(old.inputs), news).update);
       await calls.update?.(old, news, changed, context);
       return outputsOf(old.id, news, { ...old.outputs, ...news }, context);
     },
@@ -129,12 +133,11 @@ export function setting(config: Properties, name: string): string | undefined {
   return typeof value === "string" && value !== "" && !isUnknown(value) ? value : undefined;
 }
 
-function withDefaults(table: Table, news: Properties, context: Context): Properties {
-  const filled = { ...table.defaults, ...news };
-  if (!table.named || filled.name !== undefined) return filled;
+function withName(table: Table, news: Properties, context: Context): Properties {
+  if (!table.named || news.name !== undefined) return news;
   // From the URN, so that it stays the same without the inputs of the last time.
   const suffix = createHash("sha256").update(context.urn).digest("hex").slice(0, 7);
-  return { ...filled, name: `${context.name}-${suffix}` };
+  return { ...news, name: `${context.name}-${suffix}` };
 }
 
 function failuresOf(table: Table, news: Properties): { property: string; reason: string }[] {
@@ -171,7 +174,7 @@ function diff(table: Table, old: Properties, news: Properties): Change {
 function drifted(table: Table, inputs: Properties, outputs: Properties): Properties {
   const now: Record<string, Value> = { ...inputs };
   for (const [key, rule] of Object.entries(table.inputs)) {
-    const [wanted, actual] = [inputs[key], outputs[key]];
+    const [wanted, actual] = [inputs[key] ?? table.defaults?.[key], outputs[key]];
     if (actual === undefined || table.writeOnly?.includes(key) || table.shown?.[key]) continue;
     const computed = typeof rule === "string" && rule.startsWith("computed");
     if (wanted === undefined && Object.keys(inputs).length > 0 && (computed || isEmpty(actual))) continue;
