@@ -115,8 +115,10 @@ async function converge(
     (error: unknown) => error,
   );
 
-  // A failed switch may have changed the host all the same, so it is asked either way.
-  const facts = await readFacts(services.ssh, host, { signal: context.signal, retrySeconds: 60 }).catch(
+  // A failed switch may have changed the host all the same, so it is asked either way; until it answers, nothing is claimed.
+  state.outputs = { ...state.outputs, revision: "" };
+  const retrySeconds = failure === undefined ? 60 : 10;
+  const facts = await readFacts(services.ssh, host, { signal: context.signal, retrySeconds }).catch(
     (error) => {
       throw failure ?? error;
     },

@@ -35,8 +35,8 @@ export interface Layout {
 export type End = "reboot" | "kexec" | "killed";
 
 const ROOT = process.getuid?.() === 0;
-const UNSHARE = [ROOT ? "-m" : "-Urm", "-p", "-f", "--kill-child"];
-const ENTER = [...(ROOT ? [] : ["-U", "--preserve-credentials"]), "-m", "-p", "-r", "-w"];
+const UNSHARE = [ROOT ? "-m" : "-Urm", "-u", "-p", "-f", "--kill-child"];
+const ENTER = [...(ROOT ? [] : ["-U", "--preserve-credentials"]), "-m", "-u", "-p", "-r", "-w"];
 const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"];
 const BASH = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"].find((path) => existsSync(path));
 const SHELL = BASH ?? "/bin/sh";
