@@ -1,9 +1,9 @@
-/** What a fleet has once per cloud: the operators' keys and a firewall that admits SSH from their networks alone. */
+/** What a fleet has once per cloud: a key and a firewall that admits SSH from the operators' networks alone. */
 import digitalocean from "@pulumi/digitalocean";
 import hcloud from "@pulumi/hcloud";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
+import { deriveHostKey } from "../fleet/host-keys.ts";
 import type { Fleet, Host, Provider } from "../fleet/model.ts";
-import { hashOf } from "../fleet/revision.ts";
 
 export interface HetznerParts {
   readonly sshKeyNames: readonly pulumi.Output<string>[];
@@ -28,13 +28,21 @@ const wireguardPort = 51820;
 const anywhere = ["0.0.0.0/0", "::/0"];
 
 /**
- * Creates the parts of the clouds that the fleet uses.
- * @param opts guards the firewalls; keys come and go with the operators
+ * Creates the parts of the clouds that the fleet uses. Operators log in by the user data. The clouds' own key opens
+ * nothing: it is the fleet's, derived from its seed, and there so that a cloud sets no root password. An operator's would
+ * be refused where the account, or another fleet in it, has it already.
  */
-export function cloudsOf(fleet: Fleet, opts: pulumi.CustomResourceOptions): Clouds {
+export function cloudsOf(
+  fleet: Fleet,
+  seed: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): Clouds {
+  const publicKey = pulumi.unsecret(
+    seed.apply((each) => deriveHostKey(each, fleet.name, "cloud", "boot").publicKey),
+  );
   const uses = (provider: Provider) => fleet.hosts.some((host) => host.provider === provider);
-  const hetzner = uses("hetzner") ? createHetzner(fleet, opts) : undefined;
-  const droplets = uses("digitalocean") ? createDigitalOcean(fleet, opts) : undefined;
+  const hetzner = uses("hetzner") ? createHetzner(fleet, publicKey, opts) : undefined;
+  const droplets = uses("digitalocean") ? createDigitalOcean(fleet, publicKey, opts) : undefined;
   return {
     get hetzner() {
       if (hetzner === undefined) throw new Error("no host of this fleet is on Hetzner Cloud");
@@ -47,11 +55,16 @@ export function cloudsOf(fleet: Fleet, opts: pulumi.CustomResourceOptions): Clou
   };
 }
 
-function createHetzner(fleet: Fleet, opts: pulumi.CustomResourceOptions): HetznerParts {
-  const sshKeys = fleet.operators.map((publicKey) => {
-    const name = keyName(fleet, publicKey);
-    return new hcloud.SshKey(`hetzner-${name}`, { name, publicKey, labels: { fleet: fleet.name } });
-  });
+function createHetzner(
+  fleet: Fleet,
+  publicKey: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): HetznerParts {
+  const sshKey = new hcloud.SshKey(
+    "hetzner-key",
+    { name: fleet.name, publicKey, labels: { fleet: fleet.name } },
+    opts,
+  );
   const firewall = new hcloud.Firewall(
     "hetzner-firewall",
     {
@@ -65,14 +78,15 @@ function createHetzner(fleet: Fleet, opts: pulumi.CustomResourceOptions): Hetzne
     },
     opts,
   );
-  return { sshKeyNames: sshKeys.map(({ name }) => name), firewallId: firewall.id };
+  return { sshKeyNames: [sshKey.name], firewallId: firewall.id };
 }
 
-function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): DigitalOceanParts {
-  const sshKeys = fleet.operators.map((publicKey) => {
-    const name = keyName(fleet, publicKey);
-    return new digitalocean.SshKey(`digitalocean-${name}`, { name, publicKey });
-  });
+function createDigitalOcean(
+  fleet: Fleet,
+  publicKey: pulumi.Output<string>,
+  opts: pulumi.CustomResourceOptions,
+): DigitalOceanParts {
+  const sshKey = new digitalocean.SshKey("digitalocean-key", { name: fleet.name, publicKey }, opts);
   const tag = new digitalocean.Tag("digitalocean-tag", { name: fleet.name }, opts);
   const outbound = (protocol: string, portRange?: string) => ({
     protocol,
@@ -99,7 +113,7 @@ function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): D
     new digitalocean.Tag(`digitalocean-${word.replace(":", "-")}`, { name: `${fleet.name}:${word}` }).id,
   ]);
   return {
-    sshKeyFingerprints: sshKeys.map(({ fingerprint }) => fingerprint),
+    sshKeyFingerprints: [sshKey.fingerprint],
     fleetTag: tag.id,
     tags: new Map(tags),
   };
@@ -108,9 +122,4 @@ function createDigitalOcean(fleet: Fleet, opts: pulumi.CustomResourceOptions): D
 /** What a droplet is tagged with, beside the fleet. */
 export function tagWords(host: Pick<Host, "group" | "tags">): string[] {
   return [`group:${host.group}`, ...host.tags.map((tag) => `tag:${tag}`)];
-}
-
-/** From the key alone, so that renaming an operator makes nothing anew. */
-function keyName(fleet: Fleet, publicKey: string): string {
-  return `${fleet.name}-${hashOf(publicKey.split(" ")[1], 8)}`;
 }

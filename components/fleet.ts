@@ -16,7 +16,7 @@ export function createFleet(parsed: ParsedFleet): FleetOutputs {
   const flotilla = new FlotillaProvider("flotilla", { settings });
   const { seed } = new Seed("seed", { provider: flotilla, protect });
   const vault = createVault(fleet, vaultAuth, { protect });
-  const clouds = cloudsOf(fleet, { protect });
+  const clouds = cloudsOf(fleet, seed, { protect });
   const hosts = createWaves({ fleet, seed, clouds, vault, flotilla, settings });
   return {
     hosts: Object.fromEntries(hosts.map(describeHost)),

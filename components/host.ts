@@ -25,6 +25,8 @@ export interface CreatedHost {
   readonly spec: Host;
   readonly machine: Machine;
   readonly converge: Converge;
+  /** Of its registrations, by runner. */
+  readonly marks: Readonly<Record<string, pulumi.Output<string>>>;
 }
 
 /** @param gates what must pass before this host converges. */
@@ -56,22 +58,23 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
   // What follows belongs to the install: when there is a new one, it goes before the machine is touched.
   const instanceId = install.installed;
   const identity = vault.createIdentity(spec, { parent: machine, dependsOn: [install] });
-  const registrations = spec.placements.map(
-    ({ name, runner }) =>
-      new Registration(
-        name,
-        {
-          host: spec.name,
-          instanceId,
-          runner: name,
-          forge: runner.forge,
-          scope: runner.scope,
-          labels: runner.labels,
-          ephemeral: runner.ephemeral,
-        },
-        { ...opts, dependsOn: [identity, ...vault.ready] },
-      ),
-  );
+  const registrations = spec.placements.map(({ name, runner }): [string, Registration] => [
+    name,
+    new Registration(
+      name,
+      {
+        host: spec.name,
+        instanceId,
+        runner: name,
+        forge: runner.forge,
+        scope: runner.scope,
+        labels: runner.labels,
+        ephemeral: runner.ephemeral,
+      },
+      { ...opts, dependsOn: [identity, ...vault.ready] },
+    ),
+  ]);
+  const marks = Object.fromEntries(registrations.map(([name, { mark }]) => [name, mark]));
   const converge = new Converge(
     `${spec.name}-converge`,
     {
@@ -80,13 +83,12 @@ export function createHost(spec: Host, parts: FleetParts, gates: readonly pulumi
       revision: spec.revision,
       kind: spec.kind,
       identity: spec.identity,
-      registrations: Object.fromEntries(
-        spec.placements.map(({ name }, index) => [name, registrations[index]?.mark ?? ""]),
-      ),
+      roleId: identity.roleId,
+      registrations: marks,
     },
-    { ...opts, dependsOn: [install, identity, ...registrations, ...gates] },
+    { ...opts, dependsOn: [install, identity, ...registrations.map(([, each]) => each), ...gates] },
   );
-  return { spec, machine, converge };
+  return { spec, machine, converge, marks };
 }
 
 interface OutputKey {
@@ -118,7 +120,12 @@ function createMachine(spec: Host, parts: FleetParts, keys: Record<HostKeyPurpos
   const userData = pulumi
     .all([keys.boot.publicKey, keys.boot.privateKey])
     .apply(([publicKey, privateKey]) => renderUserData({ publicKey, privateKey }, fleet.operators));
-  const resize = { host: spec.name, sshPort: spec.sshPort, hostKey: keys.host.publicKey, settings };
+  const resize = {
+    host: spec.name,
+    sshPort: spec.sshPort,
+    hostKeys: [keys.boot.publicKey, keys.host.publicKey],
+    settings,
+  };
   const boot = { userData, resize, after: vault.ready };
   switch (spec.provider) {
     case "hetzner":

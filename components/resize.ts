@@ -4,7 +4,8 @@ import * as pulumi from "@pulumi/pulumi";
 export interface ResizeArgs {
   readonly host: string;
   readonly sshPort: number;
-  readonly hostKey: pulumi.Output<string>;
+  /** Of the machine before and after its install: it may have been refused one. */
+  readonly hostKeys: readonly pulumi.Output<string>[];
   /** The provider's settings, one JSON document. */
   readonly settings: string;
 }
@@ -22,10 +23,12 @@ export function drainBeforeResize(input: "serverType" | "size", args: ResizeArgs
       if (before === after) return;
       await pulumi.log.info(`${host} becomes ${after}: draining it before it is powered off`);
       const address = String(Reflect.get(oldOutputs ?? {}, "ipv4Address"));
-      const hostKey = await new Promise<string>((resolve) => void args.hostKey.apply(resolve));
+      const hostKeys = await new Promise<string[]>(
+        (resolve) => void pulumi.all([...args.hostKeys]).apply(resolve),
+      );
       // Loaded when it is needed: a preview does not pay for it.
       const { drainMachine } = await import("../provider/drain-machine.ts");
-      await drainMachine({ host, address, sshPort, hostKeys: [hostKey] }, settings, {
+      await drainMachine({ host, address, sshPort, hostKeys }, settings, {
         progress: () => undefined,
         warn: (message) => void pulumi.log.warn(message),
       });

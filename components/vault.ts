@@ -14,7 +14,7 @@ export interface FleetVault {
   /** Exists once hosts can be given an identity: made before any machine. */
   readonly ready: readonly pulumi.Resource[];
   /** Policy and AppRole of one host. */
-  createIdentity(host: Host, opts: pulumi.CustomResourceOptions): pulumi.Resource;
+  createIdentity(host: Host, opts: pulumi.CustomResourceOptions): vault.approle.AuthBackendRole;
 }
 
 export function createVault(fleet: Fleet, auth: VaultAuth, opts: pulumi.CustomResourceOptions): FleetVault {

@@ -1,7 +1,7 @@
 /** Hosts in waves: a wave converges when the gate of the one before it has passed. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { Fleet, Host, Scope, Wave } from "../fleet/model.ts";
-import { Gate } from "../provider/sdk.ts";
+import type { Fleet, Host, Wave } from "../fleet/model.ts";
+import { Gate, type GateArgs } from "../provider/sdk.ts";
 import { type CreatedHost, createHost, type FleetParts } from "./host.ts";
 
 /** How long the runners of a wave may take to come online. */
@@ -24,15 +24,18 @@ function createGate(wave: Wave, hosts: readonly CreatedHost[], parts: FleetParts
     {
       wave: wave.name,
       hosts: Object.fromEntries(hosts.map(({ spec }) => [spec.name, spec.revision])),
-      runners: Object.fromEntries(hosts.flatMap(({ spec }) => runnersOf(spec))),
+      runners: Object.fromEntries(hosts.flatMap(runnersOf)),
       patienceSeconds,
     },
     { provider: parts.flotilla, dependsOn: hosts.map(({ converge }) => converge) },
   );
 }
 
-function runnersOf(host: Host): [string, { readonly forge: string; readonly scope: Scope }][] {
-  return host.placements.map(({ name, runner }) => [name, { forge: runner.forge, scope: runner.scope }]);
+function runnersOf({ spec, marks }: CreatedHost): [string, GateArgs["runners"][string]][] {
+  return spec.placements.map(({ name, runner: { forge, scope } }) => [
+    name,
+    { forge, scope, mark: marks[name] ?? "" },
+  ]);
 }
 
 function hostsOf(fleet: Fleet, wave: Wave): Host[] {

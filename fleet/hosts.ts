@@ -168,6 +168,11 @@ function checkConsent(
     });
   if (entry.adopt && entry.installId !== undefined)
     faults.push({ path, message: "adopt keeps the disk and installId wipes it; remove one of them" });
+  if (entry.adopt && !entry.hostKey.startsWith("ssh-ed25519 "))
+    faults.push({
+      path: `${path}.hostKey`,
+      message: "after its first switch an adopted machine shows its Ed25519 key only; give that one",
+    });
   if (entry.adopt && !nix.hosts.has(group))
     faults.push({
       path,

@@ -54,7 +54,14 @@ const existingGroup = z.strictObject({
   hostKey: publicKey,
   system: z.enum(["x86_64-linux", "aarch64-linux"]).default("x86_64-linux"),
   /** Consent to wipe the disk and install; a new value wipes and installs again. */
-  installId: z.string().min(1).optional(),
+  installId: z
+    .string()
+    .regex(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+      "must be letters, digits, dots, dashes and underscores, at most 64",
+    )
+    .refine((id) => id !== "adopted", "is what adopted machines have; choose another")
+    .optional(),
   /** Takes a machine that runs NixOS already as it is. */
   adopt: z.boolean().default(false),
   tags: groupBase.tags,

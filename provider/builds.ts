@@ -62,8 +62,10 @@ export class Builds {
 
   async #build(kind: Kind, progress: (line: string) => void): Promise<BuiltKind> {
     const file = join(this.flakeDir, "kinds", `${kind.name}.json`);
-    writeFileSync(`${file}.new`, JSON.stringify(kind, undefined, 2));
-    renameSync(`${file}.new`, file);
+    // Outside of the flake, which another build may be copying.
+    const draft = join(this.flakeDir, "..", `${kind.name}.json`);
+    writeFileSync(draft, JSON.stringify(kind, undefined, 2));
+    renameSync(draft, file);
     const attributes = ["toplevel", ...(kind.disk === undefined ? [] : ["diskoScript"])];
     const result = await run(
       "nix",

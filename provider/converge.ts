@@ -26,6 +26,8 @@ const inputsSchema = z.object({
   revision: z.string(),
   kind: z.custom<Kind>((value) => typeof value === "object"),
   identity: z.custom<Identity>((value) => typeof value === "object"),
+  /** Of the host's AppRole: a role that was made anew has another, and its host needs a new login. */
+  roleId: z.string(),
   /** By runner, what changes when its credential is a new one. */
   registrations: z.record(z.string(), z.string()),
 });
@@ -43,7 +45,7 @@ type ConvergeOutputs = z.output<typeof outputsSchema>;
 const renewalMs = 30 * 86_400_000;
 
 /** An unchanged host is not asked again because a path on this machine, or a wave, is another. */
-const meaningful = ["address", "sshPort", "hostKey", "revision", "registrations"] as const;
+const meaningful = ["address", "sshPort", "hostKey", "revision", "roleId", "registrations"] as const;
 
 export function convergeType(services: () => Services): ResourceType {
   return {

@@ -6,6 +6,8 @@ import { Unreachable } from "./ssh.ts";
 
 /** flotilla-drain's exit code when jobs still run at the end of the time. */
 const stillRunning = 4;
+/** The shell's: an adopted machine whose first switch failed has no flotilla-drain. */
+const noSuchCommand = 127;
 
 export async function drain(
   host: string,
@@ -29,6 +31,10 @@ export async function drain(
       throw new Error(
         `jobs still run on ${host} after ${Math.ceil(drainSeconds / 60)} min, so it stays; run up again later, or set rollout.drainMinutes: 0 to end them`,
       );
+    if (result.code === noSuchCommand) {
+      context.warn(`${host} runs no system of the fleet, so there is nothing to drain`);
+      return;
+    }
     if (result.code !== 0)
       throw new Error(`${host} could not be drained (exit ${result.code})${lastWords(result.tail)}`);
   } catch (error) {

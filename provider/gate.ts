@@ -13,7 +13,12 @@ const inputsSchema = z.object({
   /** By name in the forge. */
   runners: z.record(
     z.string(),
-    z.object({ forge: z.string(), scope: z.custom<Scope>((value) => typeof value === "object") }),
+    z.object({
+      forge: z.string(),
+      scope: z.custom<Scope>((value) => typeof value === "object"),
+      /** Of its registration: a new one has to come online as well. */
+      mark: z.string(),
+    }),
   ),
   /** How long the runners may take, in seconds. */
   patienceSeconds: z.number(),

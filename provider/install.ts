@@ -14,7 +14,7 @@ import type { Services } from "./services.ts";
 
 const inputsSchema = z.object({
   host: z.string(),
-  /** Of the machine: the cloud's id and the generation, or the operator's installId. */
+  /** Of the machine: the cloud's id, or the operator's installId. */
   instanceId: z.string(),
   address: z.string(),
   sshPort: z.number(),
@@ -154,6 +154,7 @@ function writeExtraFiles(inputs: InstallInputs): string {
   writeFileSync(join(ssh, "ssh_host_ed25519_key.pub"), `${inputs.hostKey}\n`);
   writeFileSync(join(flotilla, "install-id"), inputs.instanceId);
   writeFileSync(join(flotilla, "identity.json"), JSON.stringify(inputs.identity), { mode: 0o444 });
-  chmodSync(root, 0o755);
+  // Whatever our umask: these become directories of the installed system.
+  for (const directory of [root, join(root, "etc"), ssh, flotilla]) chmodSync(directory, 0o755);
   return root;
 }

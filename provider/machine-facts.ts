@@ -39,7 +39,7 @@ say installId "$(cat /etc/flotilla/install-id 2>/dev/null)"
 say kindRevision "$(cat /run/current-system/flotilla-revision 2>/dev/null)"
 say identityHash "$(sha256sum /etc/flotilla/identity.json 2>/dev/null | cut -d' ' -f1)"
 test -s /var/lib/flotilla/approle/role-id && test -s /var/lib/flotilla/approle/secret-id && say approle yes
-say rootDevice "$(readlink -f "$(findmnt -n -o SOURCE / 2>/dev/null)")"
+say rootDevice "$(readlink -f "$(findmnt -n -v -o SOURCE / 2>/dev/null)")"
 say rootFsType "$(findmnt -n -o FSTYPE / 2>/dev/null)"
 if test -d /sys/firmware/efi; then say firmware efi; else say firmware bios; fi
 say os "$(sed -n 's/^ID=\\(.*\\)/\\1/p' /etc/os-release | tr -d '"')"

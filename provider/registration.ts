@@ -70,7 +70,12 @@ export function registrationType(services: () => Services): ResourceType {
       const { host, runner, forge, scope } = readProperties(inputsSchema, old.inputs);
       const { recordId } = readProperties(outputsSchema, old.outputs);
       const client = services().forge(forge);
-      const id = recordId ?? (await client.find(scope, runner))?.id;
+      const found = await client.find(scope, runner);
+      if (found?.busy)
+        throw new Error(
+          `${runner} runs a job at ${forge}, so it stays registered; run up again when the job has ended`,
+        );
+      const id = recordId ?? found?.id;
       if (id !== undefined) await client.remove(scope, id);
       await services().vault.removeRunner(host, runner);
     },

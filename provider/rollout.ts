@@ -140,8 +140,9 @@ export class Rollout {
       return [host, { kind: kind.name, tags: kind.tags, identityFile, drvPath: built.drvPath }];
     });
     const file = join(this.#builds.flakeDir, "hosts.json");
-    writeFileSync(`${file}.new`, JSON.stringify(Object.fromEntries(nodes), undefined, 2));
-    renameSync(`${file}.new`, file);
+    const draft = join(this.#builds.flakeDir, "..", "hosts.json");
+    writeFileSync(draft, JSON.stringify(Object.fromEntries(nodes), undefined, 2));
+    renameSync(draft, file);
   }
 }
 

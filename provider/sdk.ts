@@ -68,6 +68,8 @@ export interface ConvergeArgs extends MachineArgs {
   readonly revision: string;
   readonly kind: Kind;
   readonly identity: Identity;
+  /** Of the host's AppRole. */
+  readonly roleId: pulumi.Input<string>;
   /** `mark` by runner. */
   readonly registrations: Readonly<Record<string, pulumi.Input<string>>>;
 }
@@ -85,7 +87,9 @@ export interface GateArgs {
   readonly wave: string;
   /** Revision by host. */
   readonly hosts: Readonly<Record<string, string>>;
-  readonly runners: Readonly<Record<string, { readonly forge: string; readonly scope: Scope }>>;
+  readonly runners: Readonly<
+    Record<string, { readonly forge: string; readonly scope: Scope; readonly mark: pulumi.Input<string> }>
+  >;
   readonly patienceSeconds: number;
 }
 

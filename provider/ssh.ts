@@ -3,7 +3,7 @@
  * first on PATH holds every tool that we start to it, also those that would switch host key checks off.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -26,6 +26,11 @@ export interface RemoteOptions {
 
 /** ssh's own exit code when the connection failed. */
 const connectionFailed = 255;
+/** A session that lasted longer than a connection takes to come about was one. */
+const longestConnectMs = 30_000;
+/** What ssh says of a host that is there. */
+const refusal =
+  /Permission denied|Host key verification failed|Too many authentication failures|server \S+ not responding|closed by remote host/;
 /** How long a refused login is tried again. */
 const deniedSeconds = 30;
 
@@ -47,10 +52,14 @@ export class Ssh {
     const path = process.env.PATH ?? "";
     writeFileSync(
       join(bin, "ssh"),
-      `#!/bin/sh\nPATH=\${PATH#${bin}${delimiter}} exec ssh -F ${config} -o IdentitiesOnly=no -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${this.#dir}/known_hosts "$@"\n`,
+      `#!/bin/sh\nexec ${realSsh(path)} -F ${config} -o IdentitiesOnly=no -o StrictHostKeyChecking=yes -o UserKnownHostsFile=${this.#dir}/known_hosts "$@"\n`,
     );
     chmodSync(join(bin, "ssh"), 0o755);
-    this.env = { ...process.env, PATH: `${bin}${delimiter}${path}`, SSH_CONFIG_FILE: config };
+    this.env = {
+      ...withoutCredentials(process.env),
+      PATH: `${bin}${delimiter}${path}`,
+      SSH_CONFIG_FILE: config,
+    };
     this.#write();
     if (privateKey !== undefined) this.env.SSH_AUTH_SOCK = this.#startAgent(privateKey);
   }
@@ -69,14 +78,19 @@ export class Ssh {
   ): Promise<RunResult> {
     const { retrySeconds = 0, ...rest } = options;
     const start = Date.now();
+    let answered = false;
     for (let delay = 500; ; delay = Math.min(delay * 2, 10_000)) {
+      const began = Date.now();
       const result = await run("ssh", [host, command], { ...rest, env: this.env });
       if (result.code !== connectionFailed) return result;
+      answered ||= Date.now() - began > longestConnectMs || result.tail.some((line) => refusal.test(line));
       // A machine that has just booted may know its keys a moment after it answers.
       const denied = result.tail.some((line) => line.includes("Permission denied"));
       const patience = denied ? Math.min(retrySeconds, deniedSeconds) : retrySeconds;
       if (Date.now() + delay > start + patience * 1000)
-        throw new Unreachable(`${host} does not answer over SSH${lastWords(result.tail)}`);
+        throw answered
+          ? new Error(`${host} is there, but cannot be used over SSH${lastWords(result.tail)}`)
+          : new Unreachable(`${host} does not answer over SSH${lastWords(result.tail)}`);
       await sleep(delay * (0.5 + Math.random()), undefined, { signal: options.signal });
     }
   }
@@ -150,7 +164,26 @@ export class Ssh {
   }
 }
 
-/** The host did not answer in the time given. */
+/** The ssh that is meant by PATH; by its own path, since a tool may put others of its own before our directory. */
+function realSsh(path: string): string {
+  const found = path
+    .split(delimiter)
+    .map((directory) => join(directory, "ssh"))
+    .find(existsSync);
+  if (found === undefined) throw new Error("ssh is not on PATH; install an OpenSSH client");
+  return found;
+}
+
+/** No program that reaches hosts needs what Pulumi and the clouds are logged in with. */
+function withoutCredentials(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !/^PULUMI_.*(PASSPHRASE|TOKEN)|^(HCLOUD|DIGITALOCEAN|VAULT)_TOKEN$/.test(name),
+    ),
+  );
+}
+
+/** Nothing was heard of the host in the time given: neither a refusal nor a session that broke. */
 export class Unreachable extends Error {}
 
 function replaceFile(path: string, text: string): void {

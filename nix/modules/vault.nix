@@ -46,7 +46,10 @@ let
           | ($mount + "/data/hosts/" + $identity.name + "/" + .name) as $path
           | ("/run/secrets/runners/" + .name) as $dir
           | template($path; "uuid"; $dir + "/uuid"),
-            template($path; "mark"; $dir + "/mark"),
+            # Another mark is another registration: the runner registers anew, when its job has ended.
+            (template($path; "mark"; $dir + "/mark")
+              + { exec: { command: [$systemctl, "try-restart", "--no-block",
+                "flotilla-runner-\(.runner)-\(.instance).service"], timeout: "30s" } }),
             (template($path; "token"; $dir + "/token")
               # A runner of the identity that this system does not have yet gets its secrets, and no unit.
               + if $onChange[.runner] then

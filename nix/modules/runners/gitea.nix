@@ -42,7 +42,7 @@ let
       register = ''
         cd "$STATE_DIRECTORY"
         name=$(< "$RUNTIME_DIRECTORY/name")
-        wanted=$(printf '%s\n' "$name" ${arguments})
+        wanted=$(printf '%s\n' "$name" "$(cat "$RUNTIME_DIRECTORY/mark")" ${arguments})
         if ${
           if runner.ephemeral then
             "true"

@@ -18,6 +18,7 @@ const inputs = {
   revision: "kind1-identity1",
   kind: kind("runners") as unknown as Properties,
   identity: who as unknown as Properties,
+  roleId: "role-1",
   registrations: { "builder-1-jobs-1": "mark-1" },
 };
 
@@ -191,13 +192,16 @@ describe("converging", () => {
     });
   });
 
-  test("that fails on a host that does not answer tells of colmena, and keeps what was known", async () => {
+  test("that fails on a host that does not answer tells of colmena, and claims nothing", async () => {
     rollout = () => {
       throw new Error("colmena could not converge builder-1");
     };
     host = undefined;
     const failure = await failed(type.update?.(state(), inputs, context));
-    expect(failure).toMatchObject({ message: "colmena could not converge builder-1", outputs: converged });
+    expect(failure).toMatchObject({
+      message: "colmena could not converge builder-1",
+      outputs: { ...converged, revision: "" },
+    });
   });
 });
 

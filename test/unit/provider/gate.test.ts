@@ -10,9 +10,9 @@ const inputs = {
   wave: "canary",
   hosts: { "builder-1": "rev-1" },
   runners: {
-    "builder-1-jobs-1": { forge: "code", scope: org },
-    "builder-1-jobs-2": { forge: "code", scope: org },
-    "builder-1-docker-1": { forge: "github", scope: repo },
+    "builder-1-jobs-1": { forge: "code", scope: org, mark: "m" },
+    "builder-1-jobs-2": { forge: "code", scope: org, mark: "m" },
+    "builder-1-docker-1": { forge: "github", scope: repo, mark: "m" },
   },
   patienceSeconds: 30,
 };

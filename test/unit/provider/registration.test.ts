@@ -165,9 +165,17 @@ describe("removal", () => {
     ]);
   });
 
-  test("by record asks for no name, which another runner may have by now", async () => {
+  test("goes by the record where the forge made one at once", async () => {
     await type.delete?.(state({ outputs: { mark: "m", recordId: "12" } }), context);
-    expect(calls).toEqual(["forge remove 12", "vault remove builder-1/builder-1-jobs-1"]);
+    expect(calls.slice(-2)).toEqual(["forge remove 12", "vault remove builder-1/builder-1-jobs-1"]);
+  });
+
+  test("of a runner that runs a job leaves it and its credential where they are", async () => {
+    runners = [{ id: "7", name: "builder-1-jobs-1", online: true, busy: true, labels: [] }];
+    expect(await refusal(type.delete?.(state(), context) ?? Promise.resolve())).toContain(
+      "runs a job at code",
+    );
+    expect(calls).toEqual(["forge find org builder-1-jobs-1"]);
   });
 
   test("of a runner that never joined only takes its credential away", async () => {
