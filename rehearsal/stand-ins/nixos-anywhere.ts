@@ -399,7 +399,10 @@ nixos-install --no-root-passwd --no-channel-copy --system "${system}"
     stdin: { readonly input?: string; readonly stream?: Readable },
     stdout: "inherit" | "pipe",
   ): Promise<{ readonly code: number; readonly output: string }> {
+    // The real program is wrapped: the tools that it needs come before all others on its PATH.
+    const env = { ...process.env, PATH: `/nonexistent/nixos-anywhere-tools:${process.env.PATH ?? ""}` };
     const child = spawn("ssh", ["-T", ...options, ...this.#options.sshArgs, this.#target, command], {
+      env,
       stdio: ["pipe", stdout, "inherit"],
     });
     running = child;

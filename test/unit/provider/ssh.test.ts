@@ -107,6 +107,12 @@ describe("a host, by its name", () => {
     expect(got.get("hostname")).toBe("203.0.113.5");
   });
 
+  test("is found once, by a tool that puts directories of its own before ours", async () => {
+    const env = { ...ssh.env, PATH: `/nonexistent/of-the-tool:${ssh.env.PATH}` };
+    const result = await run("ssh", ["-G", "builder-1"], { ...quick, env });
+    expect(result).toMatchObject({ code: 0, stdout: expect.stringContaining("hostname 203.0.113.5") });
+  });
+
   test("is strict for a host that was never named, too", async () => {
     expect(
       (await effective("-o", "StrictHostKeyChecking=no", "203.0.113.99")).get("stricthostkeychecking"),
@@ -139,6 +145,15 @@ describe("a command", () => {
     let refused = 0;
     connectTo(await serve({ refuses: () => ++refused <= 2 }));
     expect((await ssh.remote("builder-1", "echo up", { ...quick, retrySeconds: 20 })).stdout).toBe("up");
+  });
+
+  test("does not take a machine that refuses us for one that is gone", async () => {
+    connectTo(await serve(), [makeKey().publicKey]);
+    const failure = await ssh.remote("builder-1", "true", quick).catch((error: unknown) => error);
+    expect(failure).not.toBeInstanceOf(Unreachable);
+    expect(failure).toMatchObject({
+      message: expect.stringContaining("builder-1 is there, but cannot be used"),
+    });
   });
 
   test("gives up on a machine that does not come, with ssh's own words", async () => {
