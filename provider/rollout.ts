@@ -27,6 +27,7 @@ interface Built extends Waiting {
 const gatherMs = 300;
 /** How colmena ends the job of a host that failed (its src/job.rs). */
 const hostFailure = /^(Evaluation|Build|Push|Key upload|Activation|Reboot) failed: /;
+const hostSuccess = /^Activation successful/;
 const colmenaTimeoutSeconds = 2 * 3600;
 
 export class Rollout {
@@ -99,6 +100,7 @@ export class Rollout {
     const byHost = new Map(batch.map((request) => [request.host, request]));
     const lines = new Map<string, string[]>(batch.map(({ host }) => [host, []]));
     const failed = new Set<string>();
+    const switched = new Set<string>();
     const result = await run(
       "colmena",
       [
@@ -120,9 +122,16 @@ export class Rollout {
           byHost.get(host)?.progress(text);
           lines.get(host)?.push(text);
           if (hostFailure.test(text)) failed.add(host);
+          if (hostSuccess.test(text)) switched.add(host);
         },
       },
-    );
+    ).catch(asError);
+    // Ended before its time, by us or by the limit: what was switched until then stays switched.
+    if (result instanceof Error) {
+      if (switched.size === 0) throw result;
+      const rest = [...byHost.keys()].filter((host) => !switched.has(host));
+      return new Map(rest.map((host) => [host, [result.message]]));
+    }
     // A failure that belongs to no host (an evaluation, a selector) has touched none of them.
     if (result.code !== 0 && failed.size === 0)
       throw new Error(

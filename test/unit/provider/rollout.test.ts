@@ -157,6 +157,19 @@ describe("failure", () => {
   });
 });
 
+test("a batch that is ended before its time keeps the hosts that were switched until then", async () => {
+  behave('echo "builder-1 | Activation successful" >&2; sleep 30');
+  const outcomes = Promise.allSettled(["builder-1", "builder-2"].map((host) => converge(host)));
+  await expect.poll(() => told, { timeout: 5000 }).toContain("builder-1: Activation successful");
+  abort.abort();
+  const [first, second] = await outcomes;
+  expect(first?.status).toBe("fulfilled");
+  expect(second).toMatchObject({
+    status: "rejected",
+    reason: { message: expect.stringContaining("cancelled") },
+  });
+});
+
 test("cancelled, what runs ends, and what waits does not begin", async () => {
   behave("sleep 60");
   const running = refusal(converge("a"));
