@@ -1,5 +1,5 @@
 /** One rehearsal at a time in a world. */
-import { openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 
 /** @throws when a living process holds the world. */
@@ -21,11 +21,13 @@ export function lockWorld(dir: string): () => void {
   throw new Error(`${path} cannot be taken`);
 }
 
+/** A process that has ended and that its parent has not looked after yet holds nothing. */
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return pid > 0;
   } catch {
     return false;
   }
+  const stat = `/proc/${pid}/stat`;
+  return pid > 0 && !(existsSync(stat) && readFileSync(stat, "utf8").includes(") Z "));
 }
