@@ -61,27 +61,11 @@ export function convergeType(services: () => Services): ResourceType {
     },
     preview: (news) => ({ revision: news.revision ?? null }),
     create: async (properties, context) => {
-      const inputs = readProperties(inputsSchema, properties);
-      const state: { outputs: ConvergeOutputs } = { outputs: { revision: "" } };
-      try {
-        await converge(inputs, state, services(), context);
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        throw new PartialFailure(message, inputs.host, render(state.outputs));
-      }
-      return { id: inputs.host, outputs: render(state.outputs) };
+      const outputs = await bring(properties, { revision: "" }, services(), context);
+      return { id: readProperties(inputsSchema, properties).host, outputs };
     },
-    update: async (old, properties, context) => {
-      const inputs = readProperties(inputsSchema, properties);
-      const state = { outputs: readProperties(outputsSchema, old.outputs) };
-      try {
-        await converge(inputs, state, services(), context);
-      } catch (error) {
-        const message = error instanceof Error ? error.message : String(error);
-        throw new PartialFailure(message, inputs.host, render(state.outputs));
-      }
-      return render(state.outputs);
-    },
+    update: (old, properties, context) =>
+      bring(properties, readProperties(outputsSchema, old.outputs), services(), context),
     read: async (old, context) => {
       const inputs = readProperties(inputsSchema, old.inputs);
       connect(inputs, services());
@@ -100,6 +84,24 @@ export function convergeType(services: () => Services): ResourceType {
       await drain(inputs.host, services(), context);
     },
   };
+}
+
+/** The outputs; when it fails, those that are true of the host all the same, so that the next up goes on from there. */
+async function bring(
+  properties: Properties,
+  old: ConvergeOutputs,
+  services: Services,
+  context: Context,
+): Promise<Properties> {
+  const inputs = readProperties(inputsSchema, properties);
+  const state = { outputs: old };
+  try {
+    await converge(inputs, state, services, context);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new PartialFailure(message, inputs.host, render(state.outputs));
+  }
+  return render(state.outputs);
 }
 
 /** Writes into `state.outputs` what is true of the host, also when it throws. */

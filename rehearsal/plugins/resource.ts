@@ -120,16 +120,9 @@ export function resource(table: Table, calls: Calls): ResourceType {
   };
 }
 
-/** Pulls the values out of secrets: the engine hands a provider's configuration over with its marks. */
-export function plain(value: Value | undefined): Value | undefined {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) return value;
-  const marked = value as Properties;
-  return "4dabf18193072939515e22adb298388d" in marked ? plain(marked.value) : value;
-}
-
 /** A setting of a provider: text, or undefined when it is absent, empty or not known yet. */
 export function setting(config: Properties, name: string): string | undefined {
-  const value = plain(config[name]);
+  const value = config[name];
   return typeof value === "string" && value !== "" && !isUnknown(value) ? value : undefined;
 }
 

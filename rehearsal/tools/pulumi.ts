@@ -1,6 +1,3 @@
-/** The Pulumi engine, at the version of `@pulumi/pulumi`. */
-import { dirname, join } from "node:path";
-import { findOnPath, isExecutable } from "./path.ts";
 import { ensureTool, type Tool } from "./tool.ts";
 
 const version = "3.259.0";
@@ -26,13 +23,4 @@ export const pulumi: Tool = {
 
 export function ensurePulumi(): Promise<string> {
   return ensureTool(pulumi);
-}
-
-/**
- * The language host that a plain `pulumi up` starts: beside `pulumi` in the official release, or on PATH. A Pulumi that
- * was built from Go modules comes without it, and runs programs through the Automation API only.
- */
-export function findLanguageHost(pulumiPath: string): string | undefined {
-  const beside = join(dirname(pulumiPath), "pulumi-language-nodejs");
-  return isExecutable(beside) ? beside : findOnPath("pulumi-language-nodejs");
 }
